@@ -1,0 +1,1 @@
+"""One file a data set: how it lies on disk."""

@@ -1,0 +1,1 @@
+"""Tensor work that needs a model and data, without files."""

@@ -1,0 +1,1 @@
+"""Counting pixels exactly, and the scores made of the counts."""

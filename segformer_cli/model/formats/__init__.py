@@ -1,0 +1,1 @@
+"""One file a foreign format of weights: its key table, each way."""
