@@ -1,0 +1,46 @@
+"""SegFormer semantic segmentation: the Python side of the `segformer` command.
+
+    import segformer_cli as sf
+
+    model = sf.build_model("b0", num_classes=19)       # fresh weights, the paper's initialisation
+    model = sf.load_model("sample")                    # anything the command line's WEIGHTS accepts; eval mode
+    result = sf.Predictor(model)("street.jpg")         # path, array (H, W, 3) uint8 RGB, PIL image
+    result.mask                                        # (H, W) class ids
+
+Importing this package loads no torch; the first use of one of its names does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segformer_cli.engine.loading import build_model, load_model
+    from segformer_cli.workflows.evaluation import evaluate
+    from segformer_cli.workflows.prediction import Prediction, Predictor
+    from segformer_cli.workflows.training import train
+
+__version__ = "0.1.0"
+
+__all__ = ["Prediction", "Predictor", "__version__", "build_model", "evaluate", "load_model", "train"]
+
+_HOMES = {
+    "build_model": "segformer_cli.engine.loading",
+    "load_model": "segformer_cli.engine.loading",
+    "Predictor": "segformer_cli.workflows.prediction",
+    "Prediction": "segformer_cli.workflows.prediction",
+    "evaluate": "segformer_cli.workflows.evaluation",
+    "train": "segformer_cli.workflows.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

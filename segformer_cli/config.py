@@ -75,10 +75,14 @@ class TrainConfig:
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    iterations: Annotated[int | None, Doc("optimiser steps")] = None
+    iterations: Annotated[int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000")] = (
+        None
+    )
     epochs: Annotated[float | None, Doc("passes over the data, in place of iterations")] = None
     batch_size: Annotated[int, Doc("crops a step")] = 8
-    crop_size: Annotated[tuple[int, int], Doc("height and width of a crop; one number is a square")] = (512, 512)
+    crop_size: Annotated[
+        tuple[int, int] | None, Doc("height and width of a crop; default: 512, or the pictures' size if smaller")
+    ] = None
     lr: Annotated[float, Doc("peak learning rate of the encoder")] = 6e-5
     head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster")] = 10.0
     weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms")] = 0.01

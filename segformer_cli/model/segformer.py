@@ -25,6 +25,7 @@ from torch import Tensor, nn
 HEADS = (1, 2, 5, 8)
 SR_RATIOS = (8, 4, 2, 1)
 MLP_RATIO = 4
+HEAD_GROUPS = 4
 MIN_SIDE = 29
 """Below 29 pixels the stride-4 grid is narrower than the first stage's reduction of 8."""
 
@@ -235,13 +236,12 @@ class AllMLPHead(nn.Module):
         nn.init.kaiming_normal_(self.fuse.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:       # four of (B, C_i, H_i, W_i)
-        if self.training:
-            weights, bias = self.products()
-            x = F.relu(self.norm(_project_and_sum(features, weights, bias)))
-        else:
-            weights, bias = self.folded()
-            x = F.relu(_project_and_sum(features, weights, bias))
-        return self.classify(self.dropout(x))                      # (B, K, H, W)
+        if not self.training:
+            return _folded_logits(features, *self.folded(), self.classify)
+        x = F.relu(self.norm(_project_and_sum(features, *self.products())), inplace=True)
+        x = self.dropout(x).permute(0, 2, 3, 1)                    # (B, H, W, D)
+        logits = F.linear(x, self.classify.weight.flatten(1), self.classify.bias)
+        return logits.permute(0, 3, 1, 2)                          # (B, K, H, W), channels last in memory
 
     def products(self) -> tuple[list[Tensor], Tensor]:
         """Four (D, C_i) matrices `fuse_i @ linear_i` and the (D,) bias they share, in full precision.
@@ -276,7 +276,7 @@ class FusedHead(nn.Module):
         self.classify = copy.deepcopy(head.classify)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:       # four of (B, C_i, H_i, W_i)
-        return self.classify(F.relu(_project_and_sum(features, list(self.weights), self.bias)))
+        return _folded_logits(features, list(self.weights), self.bias, self.classify)
 
 
 class SegFormer(nn.Module):
@@ -329,13 +329,44 @@ class SegFormer(nn.Module):
 
 
 def _project_and_sum(features: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor) -> Tensor:
-    """The sum of all stages, each projected at its own resolution, then upsampled to the first: (B, D, H, W)."""
+    """The sum of all stages, each projected at its own resolution, then upsampled to the first: (B, D, H, W).
+
+    The bias joins at the deepest stage, where it is cheapest: upsampling keeps a constant.
+    """
     size = features[0].shape[-2:]
-    total = F.linear(features[0].permute(0, 2, 3, 1), weights[0], bias).permute(0, 3, 1, 2)
-    for feature, weight in zip(features[1:], weights[1:], strict=True):
-        small = F.linear(feature.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
-        total = total + F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+    total = F.linear(features[0].permute(0, 2, 3, 1), weights[0]).permute(0, 3, 1, 2)
+    for stage in range(1, len(weights)):
+        last = stage == len(weights) - 1
+        small = F.linear(features[stage].permute(0, 2, 3, 1), weights[stage], bias if last else None)
+        total += F.interpolate(small.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False)
     return total
+
+
+def _folded_logits(
+    features: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, classify: nn.Conv2d
+) -> Tensor:
+    """The head in evaluation, a group of its D channels at a time: (B, K, H, W), channels last in memory.
+
+    Up to the classifier, which sums over them, channels do not meet. A map of D channels at stride 4
+    never exists; the fixed number of groups is no branch on a shape. The classifier runs as a matrix
+    product, since the CPU's 1x1 convolution would copy channels-last maps.
+    """
+    groups = zip(
+        *(weight.chunk(HEAD_GROUPS) for weight in weights),
+        bias.chunk(HEAD_GROUPS),
+        classify.weight.flatten(1).chunk(HEAD_GROUPS, dim=1),
+        strict=True,
+    )
+    logits: Tensor | None = None
+    for *group_weights, group_bias, columns in groups:
+        x = _project_and_sum(features, group_weights, group_bias).permute(0, 2, 3, 1)
+        x = F.relu(x, inplace=True)                                # (B, H, W, D / groups)
+        if logits is None:
+            logits = F.linear(x, columns, classify.bias)           # (B, H, W, K)
+        else:
+            logits.flatten(0, 2).addmm_(x.flatten(0, 2), columns.T.to(x.dtype))
+    assert logits is not None
+    return logits.permute(0, 3, 1, 2)
 
 
 def _refuse_small(images: Tensor) -> None:

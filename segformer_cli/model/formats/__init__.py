@@ -1,1 +1,5 @@
-"""One file a foreign format of weights: its key table, each way."""
+"""Files of other programs: one module a format, and `read_any`, which tells them apart by their content."""
+
+from segformer_cli.model.formats.reading import read_any
+
+__all__ = ["read_any"]

@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all: written beside their place, flushed to disk, then moved over it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segformer_cli.errors import SegFormerError
+
+
+@contextmanager
+def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary path in the folder of `path`; what the body writes there becomes `path` when it ends well.
+
+    The folder is made if it is absent. Another reader sees the old file or the new one, never a part.
+
+    Raises:
+        SegFormerError: `path` exists and `force` is not given, or it cannot be written.
+    """
+    refuse_existing(path, force=force)
+    # The suffix stays last, since some writers choose their format by it.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise SegFormerError(f"cannot write {path.name}: {error.strerror or error}", where=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Nothing where `path` may be written.
+
+    Raises:
+        SegFormerError: `path` exists and `force` is not given, or it is a folder.
+    """
+    if path.is_dir():
+        raise SegFormerError(f"{path.name} is a folder, a file is to be written there", where=str(path))
+    if path.exists() and not force:
+        raise SegFormerError(f"{path.name} exists already", where=str(path), hint="add --force to overwrite it")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """The new name reaches the disk too, where the system lets a folder be opened (not on Windows)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,275 @@
+"""The only rich code: tables and reports on stdout, progress and notes on stderr, --json.
+
+stdout carries results alone: what a person reads, or exactly one JSON object. Rich is loaded only where a
+terminal looks on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import PurePath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from segformer_cli.errors import SegFormerError
+from segformer_cli.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+SCHEMA = 1
+
+
+class Verdict(Exception):
+    """A report was made, yet the command ends with `error`: a check's no, inputs that failed.
+
+    `document` is the JSON object to print, None where the report was printed as text already.
+    """
+
+    def __init__(self, error: SegFormerError, document: Mapping[str, object] | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.document = document
+
+
+class Console(AbstractContextManager["Console"]):
+    """What one command says, and where.
+
+    Args:
+        command: its name in the JSON object.
+        json_output: one JSON object on stdout, nothing else there.
+        quiet: no progress, no notes; results and errors remain.
+        verbose: details too.
+        no_progress: no bar.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        *,
+        json_output: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        no_progress: bool = False,
+    ) -> None:
+        self.command = command
+        self.json_output = json_output
+        self.quiet = quiet
+        self.verbose = verbose
+        self.warnings: list[str] = []
+        self._draw = not (quiet or no_progress) and sys.stderr.isatty()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._stage: str | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_bar()
+
+    def progress(self, step: Progress) -> None:
+        """The listener for a workflow: a bar where a terminal looks on, else only the lines worth keeping."""
+        if self._draw:
+            self._move_bar(step)
+        if step.message:
+            self.say(step.message)
+
+    def say(self, text: str) -> None:
+        """A note on stderr."""
+        if not self.quiet:
+            self._note(text)
+
+    def detail(self, text: str) -> None:
+        """A note that only --verbose shows."""
+        if self.verbose:
+            self._note(text)
+
+    def warn(self, text: str) -> None:
+        """Something to know before trusting the result: on stderr even when quiet, and in the JSON object."""
+        self.warnings.append(text)
+        self._note(f"warning: {text}")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Rows on stdout; nothing with --json, whose object carries them. Numbers go to the right."""
+        if self.json_output:
+            return
+        self._close_bar()
+        cells = [[_cell(value) for value in row] for row in rows]
+        right = [
+            bool(rows) and all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
+            for i in range(len(columns))
+        ]
+        if sys.stdout.isatty():
+            _rich_table(title, columns, cells, right)
+        else:
+            print(plain_table(title, columns, cells, right))
+
+    def done(
+        self,
+        results: Mapping[str, object],
+        *,
+        artifacts: Sequence[str] = (),
+        summary: str | None = None,
+        next_command: str | None = None,
+        error: SegFormerError | None = None,
+    ) -> None:
+        """The end of the command: one JSON object, or the summary and the likely next command.
+
+        Raises:
+            Verdict: there is an `error` that decides the exit code although the report stands.
+        """
+        self._close_bar()
+        document = None
+        if self.json_output:
+            document = report(self.command, results, self.warnings, artifacts, error)
+            if error is None:
+                print_json(document)
+        else:
+            if summary:
+                print(summary)
+            if next_command and error is None:
+                self.say(f"next: {next_command}")
+        if error is not None:
+            raise Verdict(error, document)
+
+    def _note(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _move_bar(self, step: Progress) -> None:
+        if step.stage != self._stage:
+            self._close_bar()
+            self._bar = _new_bar(step.unit)
+            self._task = self._bar.add_task(step.stage, total=step.total, figures="")
+            self._stage = step.stage
+            self._bar.start()
+        assert self._bar is not None and self._task is not None
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in step.figures.items())
+        self._bar.update(self._task, completed=step.done, total=step.total, figures=figures)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self._task, self._stage = None, None, None
+
+
+def report(
+    command: str,
+    results: Mapping[str, object] | None,
+    warnings: Sequence[str] = (),
+    artifacts: Sequence[str] = (),
+    error: SegFormerError | None = None,
+) -> dict[str, object]:
+    """The JSON object of a command, as docs/cli.md describes it; `ok` says that the exit code is 0."""
+    document: dict[str, object] = {"schema": SCHEMA, "command": command, "ok": error is None}
+    if error is not None:
+        document["error"] = {
+            "message": error.message,
+            "where": error.where,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
+    return document | {"results": results, "warnings": list(warnings), "artifacts": [str(path) for path in artifacts]}
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """The object on stdout, readable; NaN and infinity, which JSON has not, as null."""
+    print(json.dumps(_jsonable(document), indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Columns aligned by spaces.
+
+    >>> print(plain_table("", ["class", "iou"], [["road", "0.98"], ["sky", "1"]], [False, True]))
+    class   iou
+    road   0.98
+    sky       1
+    """
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    lines = [title] if title else []
+    for row in (columns, *cells):
+        padded = [
+            text.rjust(width) if flush_right else text.ljust(width)
+            for text, width, flush_right in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def colour(text: str, style: str) -> str:
+    """The text in an ANSI style for stderr, plain where no terminal looks on or NO_COLOR is set.
+
+    `style` is one of SGR's numbers, such as "1;31" for bold red.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
+    return text if plain else f"\x1b[{style}m{text}\x1b[0m"
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(part) for part in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
+
+
+def _rich_table(
+    title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]
+) -> None:
+    from rich import box
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for name, flush_right in zip(columns, right, strict=True):
+        table.add_column(name, justify="right" if flush_right else "left")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    RichConsole().print(table)
+
+
+def _new_bar(unit: str) -> Bar:
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+    from rich.text import Text
+
+    class SpeedColumn(ProgressColumn):
+        """Steps a second, as the last half minute went."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.3g} {unit}/s", style="progress.data.speed")
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        SpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=RichConsole(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,100 @@
+"""`segformer train`: train or fine-tune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segformer_cli.commands import options as o
+from segformer_cli.commands.help_pages import epilog
+from segformer_cli.config import TrainConfig
+
+if TYPE_CHECKING:
+    from segformer_cli.workflows.training import TrainingPlan
+
+EXAMPLES = epilog(
+    "segformer train --variant b0 --iterations 20",
+    "segformer train --variant b2 -d cityscapes:/data/cityscapes --preset cityscapes-1024",
+    "segformer train -d my-pictures/ -w b0-ade20k --set photometric=mild",
+    note=o.also(
+        "--eval-every", "--checkpoint-every", "--image-suffix", "--mask-suffix", "-j/--workers", "--seed",
+        "--deterministic", "--precision",
+    ),
+)
+
+Variant = o.text_option("--variant", metavar="NAME", help="b0 to b5.", panel=o.WHAT)
+Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data, and said.", panel=o.HOW)
+Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
+Epochs = o.text_option("--epochs", metavar="N", help="Passes over the data, instead.", panel=o.HOW)
+LearningRate = o.text_option("--lr", metavar="RATE", help="Peak learning rate of the encoder.", panel=o.HOW)
+CropSize = o.text_option("--crop-size", metavar="SIZE", help="N or HxW.", panel=o.HOW)
+EvalEvery = o.text_option("--eval-every", metavar="N", help="Steps between validations.", panel=o.HOW, hidden=True)
+CheckpointEvery = o.text_option("--checkpoint-every", metavar="N", help="Steps.", panel=o.HOW, hidden=True)
+
+
+def train(
+    context: typer.Context,
+    data: o.DataOption = None,
+    variant: Annotated[str | None, Variant] = None,
+    weights: o.WeightsOption = None,
+    preset: Annotated[str | None, Preset] = None,
+    iterations: Annotated[str | None, Iterations] = None,
+    epochs: Annotated[str | None, Epochs] = None,
+    lr: Annotated[str | None, LearningRate] = None,
+    crop_size: Annotated[str | None, CropSize] = None,
+    batch_size: o.BatchSizeOption = None,
+    eval_every: Annotated[str | None, EvalEvery] = None,
+    checkpoint_every: Annotated[str | None, CheckpointEvery] = None,
+    image_suffix: o.ImageSuffixOption = None,
+    mask_suffix: o.MaskSuffixOption = None,
+    workers: o.WorkersOption = None,
+    seed: o.SeedOption = None,
+    deterministic: o.DeterministicOption = None,
+    device: o.DeviceOption = None,
+    precision: o.PrecisionOption = None,
+    config: o.ConfigOption = None,
+    set: o.SetOption = None,
+    help_config: Annotated[bool, o.help_config(TrainConfig)] = False,
+    out: o.OutOption = None,
+    force: o.ForceOption = None,
+    dry_run: o.DryRunOption = False,
+    offline: o.OfflineOption = None,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    verbose: o.VerboseOption = False,
+    no_progress: o.NoProgressOption = False,
+) -> None:
+    """Train or fine-tune; without --data, on drawn street scenes."""
+    with o.console(context) as console:
+        settings = o.settled(TrainConfig, context)
+
+        from segformer_cli.model.hub import provenance
+        from segformer_cli.workflows import training
+
+        if settings.preset is None:
+            settings = o.settled(TrainConfig, context, preset=training.default_preset(settings))
+        plan = training.plan(settings, console.progress)
+        if dry_run:
+            console.done(_planned(plan), summary=str(plan))
+            return
+        console.say(str(plan))
+        result = training.train(plan, console.progress)
+        console.done(
+            {key: value for key, value in vars(result).items() if key != "final"} | {"final": result.final.to_json()},
+            artifacts=[result.run],
+            summary=f"{result.run}: best mIoU {result.best_miou:.4f} at iteration {result.best_iteration}, "
+            f"{result.images_per_s:.1f} images/s; {provenance(result.licence)}",
+            next_command=f"segformer predict INPUT -w {result.run} -o out/ --save mask,overlay",
+        )
+
+
+def _planned(plan: TrainingPlan) -> dict[str, object]:
+    return {
+        "config": plan.config,
+        "start": plan.start,
+        "train_images": len(plan.train),
+        "val_images": len(plan.val),
+        "classes": plan.train.class_names,
+        "seconds_per_step": plan.seconds_per_step,
+    }

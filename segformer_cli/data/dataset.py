@@ -1,0 +1,48 @@
+"""Pairs of files -> tensors: crops for training."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from segformer_cli.data.pairs import Split
+from segformer_cli.data.sampler import AUGMENTATION, generator
+from segformer_cli.data.transforms import Augmentation, normalise, pad_to
+
+
+class TrainCrops(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented crops of a split; an item is asked for by its (position in the stream, index of the pair).
+
+    An item is image (C, h, w) float32, normalised, and target (h, w) uint8 or int32 class ids.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        augmentation: Augmentation,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        seed: int,
+    ) -> None:
+        self.split = split
+        self.augmentation = augmentation
+        self.mean, self.std = mean, std
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        position, index = place
+        rng = generator(self.seed, AUGMENTATION, position)
+        ignore = self.split.ignore_index
+        image, target = self.split.read(self.split.pairs[index])
+        image, target = self.augmentation(image, target, ignore, rng)
+        bands, target = pad_to(
+            normalise(image, self.mean, self.std), target, self.augmentation.crop_size, ignore
+        )
+        if target.dtype == np.uint16:
+            target = target.astype(np.int32)
+        return torch.from_numpy(bands), torch.from_numpy(np.ascontiguousarray(target))

@@ -1,0 +1,81 @@
+"""DATA as users name it (NAME:PATH, a folder, `sample`) -> one split of a data set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+from segformer_cli.data import sample
+from segformer_cli.data.layouts import camvid, cityscapes, folder
+from segformer_cli.data.pairs import Split
+from segformer_cli.errors import DataError, UsageError, did_you_mean
+
+LAYOUTS: dict[str, ModuleType] = {layout.NAME: layout for layout in (cityscapes, camvid, folder)}
+
+
+def open_data(
+    data: str, split: str, *, image_suffix: str | None = None, mask_suffix: str | None = None
+) -> Split:
+    """One split of the data set that `data` names.
+
+    Args:
+        data: NAME:PATH for a known layout, a folder (its layout is recognised), or `sample`.
+        image_suffix, mask_suffix: endings of names, for a folder of one's own.
+
+    Raises:
+        UsageError: NAME is no layout.
+        DataError: nothing there is a data set, or it has no such split.
+    """
+    layout, root = locate(data)
+    known = layout.split_names(root)
+    if split not in known:
+        raise DataError(
+            f"{data} has no split {split!r}", where=str(root), hint=did_you_mean(split, known) or f"needs {layout.NEEDS}"
+        )
+    if layout is folder:
+        found = folder.open_split(root, split, image_suffix, mask_suffix)
+    elif image_suffix or mask_suffix:
+        raise UsageError(
+            f"--image-suffix and --mask-suffix are for a folder of your own, {data} is in the layout {layout.NAME}",
+            hint=f"name the layout: -d folder:{root}",
+        )
+    else:
+        found = layout.open_split(root, split)
+    if not found.pairs:
+        raise DataError(f"no images found in split {split!r}", where=str(root), hint=f"needs {layout.NEEDS}")
+    return found
+
+
+def locate(data: str) -> tuple[ModuleType, Path]:
+    """The layout and the folder that `data` names."""
+    if data == "sample":
+        return cityscapes, sample.sample_root()
+    # A single letter before the colon is a Windows drive.
+    named = re.match(r"^([A-Za-z][\w-]+):(.+)$", data)
+    if named is None:
+        return _recognised(_existing(data)), _existing(data)
+    name, path = named.groups()
+    if name not in LAYOUTS:
+        raise UsageError(f"there is no layout {name!r}", where=f"-d {data}", hint=did_you_mean(name, LAYOUTS))
+    return LAYOUTS[name], _existing(path)
+
+
+def _existing(path: str) -> Path:
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(
+            f"there is no folder {path}",
+            where=str(root.absolute()),
+            hint="give NAME:PATH, the folder of a data set, or `sample` for the built-in street scenes",
+        )
+    return root
+
+
+def _recognised(root: Path) -> ModuleType:
+    for layout in LAYOUTS.values():
+        if layout.recognises(root):
+            return layout
+    considered = "; ".join(f"{layout.NAME} needs {layout.NEEDS}" for layout in LAYOUTS.values())
+    lying = sorted(entry.name for entry in root.iterdir())[:8]
+    raise DataError(f"{root} is in no known layout (it holds {', '.join(lying) or 'nothing'})", hint=considered)

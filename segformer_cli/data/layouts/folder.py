@@ -1,0 +1,204 @@
+"""Someone's own images and masks: two folders, split by sub-folders or, where there are none, by name.
+
+The trees accepted, with `masks` under any of its usual names:
+
+    images/train masks/train images/val masks/val      split folders below
+    train/images train/masks val/images val/masks      split folders above
+    images masks                                        no split: a fifth, chosen by name, is val
+
+Class names come from classes.txt (one a line, in the order of ids); without it they are class_0, class_1 ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segformer_cli.classes import default_palette, ignore_index_for
+from segformer_cli.data.pairs import UNKNOWN, Pair, Split, identity_ids
+from segformer_cli.errors import DataError
+from segformer_cli.images import MASK_SUFFIXES, PICTURE_SUFFIXES, read_mask
+
+NAME = "folder"
+NEEDS = "images/ and masks/ (or labels/, annotations/ ...), with train/ and val/ below, above, or not at all"
+MASK_FOLDERS = ("masks", "labels", "annotations", "ann_dir", "gt", "SegmentationClass")
+IMAGE_FOLDERS = ("images", "img_dir", "JPEGImages")
+SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+COMMON_SUFFIXES = ("_mask", "_label", "_labels", "_L", "_gt", "_seg", "_gtFine_labelIds", "_labelTrainIds")
+VAL_SHARE = 0.2
+
+
+def recognises(root: Path) -> bool:
+    """Whether `root` holds images and masks in one of the accepted trees."""
+    return any(_find(root, split) is not None for split in SPLITS)
+
+
+def split_names(root: Path) -> list[str]:
+    """The splits that lie there; train and val where the tree has none."""
+    return [split for split in SPLITS if _find(root, split) is not None]
+
+
+def open_split(
+    root: Path, split: str, image_suffix: str | None = None, mask_suffix: str | None = None
+) -> Split:
+    """The pairs of one split and the classes found in classes.txt or in the masks.
+
+    Raises:
+        DataError: the tree is none of the accepted ones, or pictures lack masks.
+    """
+    found = _find(root, split)
+    if found is None:
+        raise DataError(f"no {split!r} images and masks found", where=str(root), hint=f"a folder needs {NEEDS}")
+    images, masks, divided = found
+    pairs = pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix)
+    names, ids, ignore_index = _classes(root, image_suffix, mask_suffix)
+    if not divided:
+        pairs = _hashed(pairs, split)
+    palette = default_palette(len(names))
+    return Split(split, root.name, root, names, palette, ignore_index, ids, pairs)
+
+
+def pictures_in(folder: Path, suffix: str | None = None) -> list[Path]:
+    """All pictures below a folder, in order of their names."""
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder.name}", where=str(folder))
+    endings = (suffix.lower(),) if suffix else PICTURE_SUFFIXES
+    found = [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+    return sorted(path for path in found if path.name.lower().endswith(endings) and not path.name.startswith("."))
+
+
+def pair_up(
+    pictures: Sequence[Path],
+    images: Path,
+    masks: Path,
+    image_suffix: str | None = None,
+    mask_suffix: str | None = None,
+) -> tuple[Pair, ...]:
+    """Each picture with the mask of the same name, give or take the suffixes.
+
+    Raises:
+        DataError: a picture has no mask; the message names the first and proposes a suffix that would fit.
+    """
+    if not pictures:
+        ending = image_suffix or ", ".join(PICTURE_SUFFIXES)
+        raise DataError("no images found", where=f"{images} (looked for *{ending})", hint="check --image-suffix")
+    index = {path.relative_to(masks).as_posix(): path for path in _all_masks(masks)}
+    pairs = []
+    for picture in pictures:
+        key = _key(picture, images, image_suffix)
+        endings = (mask_suffix,) if mask_suffix else MASK_SUFFIXES
+        mask = next((index[f"{key}{ending}"] for ending in endings if f"{key}{ending}" in index), None)
+        pairs.append(Pair(key, picture, mask))
+    lacking = [pair for pair in pairs if pair.mask is None]
+    if lacking:
+        raise _no_mask(lacking, pairs, images, masks, index, mask_suffix)
+    return tuple(pairs)
+
+
+def _key(picture: Path, images: Path, suffix: str | None) -> str:
+    relative = picture.relative_to(images).as_posix()
+    return relative[: -len(suffix)] if suffix else relative[: -len(picture.suffix)]
+
+
+def _all_masks(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder.name}", where=str(folder))
+    return [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+
+
+def _no_mask(
+    lacking: list[Pair],
+    pairs: list[Pair],
+    images: Path,
+    masks: Path,
+    index: dict[str, Path],
+    mask_suffix: str | None,
+) -> DataError:
+    """What was looked for, what lies there instead, and the suffix that would pair most."""
+    first = lacking[0]
+    near = sorted(name for name in index if name.startswith(first.key))
+    fits = {}
+    for ending in (f"{stem}{suffix}" for stem in COMMON_SUFFIXES for suffix in MASK_SUFFIXES):
+        fits[ending] = sum(f"{pair.key}{ending}" in index for pair in pairs)
+    best = max(fits, key=lambda ending: fits[ending])
+    looked = f"{masks.name}/{first.key}{mask_suffix or '{' + ','.join(s[1:] for s in MASK_SUFFIXES) + '}'}"
+    looked = looked.replace("{", ".{") if mask_suffix is None else looked
+    pairing = f"add --mask-suffix {best}   (that would pair {fits[best]} of {len(pairs)})"
+    return DataError(
+        f"no mask found for {len(lacking)} of {len(pairs)} images (first: {first.image.relative_to(images.parent)})",
+        where=f"looked for {looked}; found {near[0] if near else 'nothing that begins so'}",
+        hint=pairing if fits[best] else f"put masks of the same names into {masks}",
+    )
+
+
+def _find(root: Path, split: str) -> tuple[Path, Path, bool] | None:
+    """Folders of images and masks of a split, and whether the tree itself divides the splits."""
+    for name in SPLITS.get(split, (split,)):
+        for images in IMAGE_FOLDERS:
+            for masks in MASK_FOLDERS:
+                below = (root / images / name, root / masks / name)
+                above = (root / name / images, root / name / masks)
+                for folders in (below, above):
+                    if all(folder.is_dir() for folder in folders):
+                        return (*folders, True)
+    return _find_undivided(root) if split in ("train", "val") else None
+
+
+def _find_undivided(root: Path) -> tuple[Path, Path, bool] | None:
+    names = [name for known in SPLITS.values() for name in known]
+    for images in IMAGE_FOLDERS:
+        for masks in MASK_FOLDERS:
+            folders = (root / images, root / masks)
+            if all(folder.is_dir() for folder in folders) and not any((root / images / n).is_dir() for n in names):
+                return (*folders, False)
+    return None
+
+
+def _hashed(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
+    """A fifth of the pairs for val, chosen by a hash of the name, so that adding images moves none; at least one."""
+    by_hash = sorted(pairs, key=lambda pair: hashlib.sha256(pair.key.encode()).digest())
+    limit = int(VAL_SHARE * 2**32)
+    val = {
+        pair.key
+        for pair in by_hash
+        if int.from_bytes(hashlib.sha256(pair.key.encode()).digest()[:4], "big") < limit
+    }
+    if not val or len(val) == len(pairs):
+        val = {by_hash[0].key}
+    return tuple(pair for pair in pairs if (pair.key in val) == (split == "val"))
+
+
+def _classes(
+    root: Path, image_suffix: str | None, mask_suffix: str | None
+) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
+    """Class names, id table and ignored id: from classes.txt, else from the ids in the masks of all splits."""
+    listed = root / "classes.txt"
+    if listed.is_file():
+        names = tuple(line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip())
+        ignore_index = ignore_index_for(len(names))
+        return names, identity_ids(len(names), ignore_index), ignore_index
+    present: set[int] = set()
+    for images, masks in sorted({found[:2] for found in map(lambda split: _find(root, split), SPLITS) if found}):
+        for pair in pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix):
+            assert pair.mask is not None
+            present.update(np.unique(read_mask(pair.mask)).tolist())
+    if present == {0, 255}:
+        ids = np.full(256, UNKNOWN, np.int32)
+        ids[0], ids[255] = 0, 1
+        return ("background", "foreground"), ids, 255
+    return _numbered(present, root)
+
+
+def _numbered(present: set[int], root: Path) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
+    ignored = 65535 if max(present) > 255 else 255
+    counted = present - {ignored}
+    if not counted:
+        raise DataError("every pixel of every mask is ignored", where=str(root))
+    K = max(1, max(counted)) + 1
+    ignore_index = ignore_index_for(K)
+    return tuple(f"class_{index}" for index in range(K)), identity_ids(K, ignore_index), ignore_index

@@ -1,0 +1,119 @@
+"""One split of a data set: which picture belongs to which mask, and what the ids in the masks mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segformer_cli.classes import Colour
+from segformer_cli.errors import DataError
+from segformer_cli.images import Ids, Picture, read_image, read_mask
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture, its mask (None where the split has no labels), and the key that names both."""
+
+    key: str
+    image: Path
+    mask: Path | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pairs of one split, and the classes their ids stand for.
+
+    `ids` maps an id of the files to a class id or `ignore_index`: index it by the file's id; ids that
+    mean nothing are `UNKNOWN`. It has 256 or 65536 entries.
+    """
+
+    name: str
+    data: str
+    root: Path
+    class_names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    ignore_index: int
+    ids: NDArray[np.int32]
+    pairs: tuple[Pair, ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every picture has a mask."""
+        return all(pair.mask is not None for pair in self.pairs)
+
+    def first(self, count: int | None) -> Split:
+        """The same split cut to its first `count` pairs; None keeps all."""
+        return self if count is None else replace(self, pairs=self.pairs[:count])
+
+    def read(self, pair: Pair) -> tuple[Picture, Ids]:
+        """The picture (H, W, 3) and its target (H, W) of class ids.
+
+        Raises:
+            ImageError: a file cannot be read.
+            DataError: the sizes differ, or the mask holds an id that means nothing.
+        """
+        image = read_image(pair.image)
+        target = self.read_target(pair)
+        if image.shape[:2] != target.shape and image.shape[1::-1] == target.shape:
+            # A picture turned by its EXIF orientation whose mask was drawn on the stored pixels.
+            image = read_image(pair.image, upright=False)
+        if image.shape[:2] != target.shape:
+            raise DataError(
+                f"{pair.image.name} is {image.shape[0]} x {image.shape[1]}, its mask {target.shape[0]} x "
+                f"{target.shape[1]} (height x width)",
+                where=f"{pair.image} and {pair.mask}",
+                hint="each mask must have the size of its picture",
+            )
+        return image, target
+
+    def read_target(self, pair: Pair) -> Ids:
+        """The target (H, W) of one pair: class ids and `ignore_index`."""
+        if pair.mask is None:
+            raise DataError(f"{pair.image.name} has no mask", where=f"split {self.name!r} of {self.root}")
+        stored = read_mask(pair.mask)
+        self._refuse_unknown(stored, pair.mask)
+        wide = self.ignore_index > 255
+        if stored.dtype == np.uint8 and not wide:
+            return np.asarray(cv2.LUT(stored, self.ids[:256].astype(np.uint8)), np.uint8)
+        target = self.ids[stored]
+        return target.astype(np.uint16) if wide else target.astype(np.uint8)
+
+    def _refuse_unknown(self, stored: Ids, path: Path) -> None:
+        counts = np.bincount(stored.ravel()) if stored.dtype != np.uint8 else _histogram(stored)
+        present = np.flatnonzero(counts)
+        known = np.flatnonzero(self.ids != UNKNOWN)
+        strangers = np.setdiff1d(present, known)
+        if strangers.size:
+            first = int(strangers[0])
+            raise DataError(
+                f"{path.name} holds the id {first} ({int(counts[first])} pixels), which is no class of {self.data}",
+                where=str(path),
+                hint=f"its {len(self.class_names)} classes have the ids {_ranges(known)}",
+            )
+
+
+def identity_ids(num_classes: int, ignore_index: int, ignored: tuple[int, ...] = ()) -> NDArray[np.int32]:
+    """The id table of masks whose ids are class ids; `ignored` ids and `ignore_index` are not counted."""
+    ids = np.full(65536 if ignore_index > 255 else 256, UNKNOWN, np.int32)
+    ids[:num_classes] = np.arange(num_classes)
+    ids[[ignore_index, *ignored]] = ignore_index
+    return ids
+
+
+def _histogram(stored: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return cv2.calcHist([stored], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+
+
+def _ranges(ids: NDArray[np.int64]) -> str:
+    """Ids as text: `0-18, 255`."""
+    runs = np.split(ids, np.flatnonzero(np.diff(ids) != 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

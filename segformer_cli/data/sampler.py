@@ -1,0 +1,37 @@
+"""Which picture comes next in training: an endless stream of positions, each with its index.
+
+The stream is a pure function of the seed, so that it can be entered at any position without replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+ORDER, AUGMENTATION = 0, 1
+"""What a generator is for: kept apart, so that neither's draws depend on the other's number."""
+
+
+class TrainStream(Sampler[tuple[int, int]]):
+    """(position, index) pairs without end, from `start`; each pass over the data is a fresh permutation."""
+
+    def __init__(self, length: int, seed: int, start: int = 0) -> None:
+        self.length = length
+        self.seed = seed
+        self.start = start
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        position = self.start
+        while True:
+            epoch, offset = divmod(position, self.length)
+            order = generator(self.seed, ORDER, epoch).permutation(self.length)
+            for index in order[offset:]:
+                yield position, int(index)
+                position += 1
+
+
+def generator(seed: int, purpose: int, position: int) -> np.random.Generator:
+    """The random generator of one place in the stream; equal whichever worker asks."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, purpose, position))))

@@ -1,0 +1,275 @@
+"""WEIGHTS, whatever names them, to a checkpoint or a network: the one place that knows what `-w` accepts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from segformer_cli.classes import default_palette, ignore_index_for, known_set, same_name
+from segformer_cli.errors import WeightsError
+from segformer_cli.model.checkpoint import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Checkpoint,
+    ModelConfig,
+    build_network,
+    check_tensors,
+    load_checkpoint,
+    network_from,
+)
+from segformer_cli.model.formats import read_any
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.progress import ProgressListener, ignore_progress
+
+SAMPLE = "sample"
+SAMPLE_FILE = "sample.safetensors"
+RUN_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+
+
+def load_checkpoint_from(
+    weights: str | Path, *, offline: bool = False, progress: ProgressListener = ignore_progress
+) -> Checkpoint:
+    """The checkpoint that WEIGHTS names: `sample`, a file, a run or Hugging Face folder, or a hub name.
+
+    Args:
+        offline: never touch the network; a hub name must then be in the cache.
+
+    Raises:
+        WeightsError: there is no such thing, or it cannot be read.
+        EnvironmentLacksError: the network is needed and absent.
+    """
+    if str(weights) == SAMPLE:
+        return _load_sample()
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        return _from_folder(path)
+    if path.exists():
+        return read_any(path)
+    from segformer_cli.model import hub
+
+    name = str(weights)
+    if not hub.is_hub_name(name) and _looks_like_a_path(name):
+        raise WeightsError(f"there is no file or folder {name!r}", where=str(path.absolute().parent))
+    checkpoint = read_any(hub.fetch(name, offline=offline, progress=progress))
+    config = dataclasses.replace(checkpoint.config, origin=name, licence=hub.licence_of(name))
+    return dataclasses.replace(checkpoint, config=config)
+
+
+def build_model(
+    variant: str = "b0",
+    *,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    in_channels: int = 3,
+    head_width: int | None = None,
+    drop_path: float = 0.1,
+    dropout: float = 0.1,
+) -> SegFormer:
+    """A fresh network with the paper's initialisation, in training mode, with `.config` set.
+
+    Args:
+        num_classes, class_names: one of them is needed; classes without names are numbered.
+
+    >>> build_model("b0", num_classes=19).config.num_classes
+    19
+
+    Raises:
+        WeightsError: there are no classes, or the two say different numbers.
+        UsageError: there is no such variant.
+    """
+    mean = tuple(IMAGENET_MEAN[band % 3] for band in range(in_channels))
+    std = tuple(IMAGENET_STD[band % 3] for band in range(in_channels))
+    empty = ModelConfig(
+        variant=variant, class_names=(), palette=(), in_channels=in_channels, mean=mean, std=std, head_width=head_width
+    )
+    return build_network(_with_classes(empty, num_classes, class_names), drop_path=drop_path, dropout=dropout)
+
+
+def load_model(
+    weights: str | Path,
+    *,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    in_channels: int | None = None,
+    offline: bool = False,
+    progress: ProgressListener = ignore_progress,
+    seed: int = 0,
+) -> SegFormer:
+    """The network that WEIGHTS names, in eval mode, with `.config` set.
+
+    Args:
+        num_classes, class_names: build the classifier anew for these classes, as fine-tuning starts; rows of
+            classes whose names match are kept.
+        in_channels: build the first convolution for another number of bands, inflated from the file's.
+        seed: of what is built anew.
+
+    Raises:
+        WeightsError: the file cannot be read, or it is a backbone and no classes are asked for.
+    """
+    checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
+    if num_classes is None and class_names is None and in_channels in (None, checkpoint.config.in_channels):
+        return network_from(checkpoint)
+    config = _asked_for(checkpoint.config, num_classes, class_names, in_channels)
+    model, _ = start_from(checkpoint, config, seed)
+    return model.eval()
+
+
+def start_from(
+    checkpoint: Checkpoint, config: ModelConfig, seed: int = 0, *, drop_path: float = 0.1, dropout: float = 0.1
+) -> tuple[SegFormer, tuple[str, ...]]:
+    """A network of `config` that starts from a checkpoint, in training mode, and what was done to fit it.
+
+    The encoder is loaded; so is the head where its width is the same, with the rows of the classifier whose
+    class names match. What has no source keeps the fresh values of `seed`. The norms' eps and the licence
+    are those of the checkpoint, since the weights were made with them.
+
+    Raises:
+        WeightsError: the checkpoint is of another variant.
+    """
+    source = checkpoint.config
+    if source.variant != config.variant:
+        raise WeightsError(
+            f"these weights are a {source.variant}, the network is to be a {config.variant}",
+            where=source.origin,
+            hint=f"add --variant {source.variant}, or give {config.variant} weights",
+        )
+    check_tensors(checkpoint)
+    config = dataclasses.replace(
+        config, eps=source.eps, block_eps=source.block_eps, licence=source.licence or config.licence
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(config, drop_path=drop_path, dropout=dropout)
+    tensors = network.state_dict()
+    said = _copy_encoder(checkpoint, tensors) + _copy_head(checkpoint, config, tensors)
+    network.load_state_dict(tensors)
+    return network, tuple(said)
+
+
+# --- where weights lie --------------------------------------------------------------------------------
+
+
+def _load_sample() -> Checkpoint:
+    entry = files("segformer_cli").joinpath("assets", SAMPLE_FILE)
+    if not entry.is_file():
+        raise WeightsError("this installation has no sample checkpoint", where=str(entry), hint="reinstall the package")
+    with as_file(entry) as path:
+        return load_checkpoint(path)
+
+
+def _from_folder(folder: Path) -> Checkpoint:
+    """The best checkpoint of a run, or what a Hugging Face or smp folder holds."""
+    for name in RUN_CHECKPOINTS:
+        for candidate in (folder / "checkpoints" / name, folder / name):
+            if candidate.is_file():
+                return load_checkpoint(candidate)
+    return read_any(folder)
+
+
+def _looks_like_a_path(weights: str) -> bool:
+    """Whether a name that does not exist, and is none of the hub's, was meant as a path."""
+    endings = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".onnx", ".pt2", ".xml")
+    return weights.lower().endswith(endings) or weights.startswith((".", "/", "~")) or "\\" in weights
+
+
+# --- starting from other weights ----------------------------------------------------------------------
+
+
+def _asked_for(
+    source: ModelConfig, num_classes: int | None, class_names: Sequence[str] | None, in_channels: int | None
+) -> ModelConfig:
+    """The source's config with other classes or bands."""
+    config = source
+    if class_names is not None or num_classes is not None:
+        config = _with_classes(config, num_classes, class_names)
+    if in_channels is not None and in_channels != config.in_channels:
+        mean = tuple(source.mean[band % source.in_channels] for band in range(in_channels))
+        std = tuple(source.std[band % source.in_channels] for band in range(in_channels))
+        config = dataclasses.replace(config, in_channels=in_channels, mean=mean, std=std)
+    return config
+
+
+def _with_classes(config: ModelConfig, num_classes: int | None, class_names: Sequence[str] | None) -> ModelConfig:
+    if class_names is None:
+        if num_classes == config.num_classes > 0:
+            return config
+        class_names = [f"class_{index}" for index in range(num_classes or 0)]
+    if num_classes is not None and num_classes != len(class_names):
+        raise WeightsError(f"num_classes is {num_classes}, but {len(class_names)} class names are given")
+    known = known_set(class_names)
+    return dataclasses.replace(
+        config,
+        class_names=tuple(class_names),
+        palette=known.palette if known else default_palette(len(class_names)),
+        ignore_index=ignore_index_for(len(class_names)),
+    )
+
+
+def _copy_encoder(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> list[str]:
+    """Copies the encoder; says where the first convolution was inflated."""
+    said = []
+    for name, tensor in checkpoint.tensors.items():
+        if not name.startswith("encoder."):
+            continue
+        if tensors[name].shape != tensor.shape:        # only the first convolution depends on the bands
+            said.append(f"first convolution inflated from {tensor.shape[1]} to {tensors[name].shape[1]} channels")
+            tensor = inflated(tensor, tensors[name].shape[1])
+        tensors[name] = tensor.clone()
+    return [f"encoder from {checkpoint.config.origin or 'the checkpoint'}", *said]
+
+
+def inflated(weight: Tensor, channels: int) -> Tensor:
+    """A first convolution for another number of bands, whose answers keep the scale of the old one's.
+
+    Bands repeat cyclically, scaled by old / new; one band takes the sum of all, which is what a grey picture
+    in three equal bands would have got.
+
+    Args:
+        weight: (D, C, k, k).
+    """
+    old = weight.shape[1]
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    repeated = weight[:, [band % old for band in range(channels)]]
+    return repeated * (old / channels)
+
+
+def _copy_head(checkpoint: Checkpoint, config: ModelConfig, tensors: dict[str, Tensor]) -> list[str]:
+    """Copies what fits of the head; says what stays fresh."""
+    if checkpoint.kind == "backbone":
+        return ["decode head starts fresh: these weights are an encoder"]
+    width, old_width = tensors["head.norm.weight"].shape[0], checkpoint.tensors["head.norm.weight"].shape[0]
+    if width != old_width:
+        return [f"decode head starts fresh: it is {width} channels wide, that of the weights {old_width}"]
+    classifier = ("head.classify.weight", "head.classify.bias")
+    for name, tensor in checkpoint.tensors.items():
+        if name.startswith("head.") and name not in classifier:
+            tensors[name] = tensor.clone()
+    pairs = _matching_classes(checkpoint.config.class_names, config.class_names)
+    for name in classifier:
+        for ours, theirs in pairs:
+            tensors[name][ours] = checkpoint.tensors[name][theirs]
+    return ["decode head from the same weights", _said_of_classes(pairs, config, checkpoint.config)]
+
+
+def _matching_classes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs (new id, old id) of classes with one name; the first wins where a name occurs twice."""
+    if tuple(old) == tuple(new):
+        return [(index, index) for index in range(len(new))]
+    places = {same_name(name): index for index, name in reversed(list(enumerate(old)))}
+    return [(index, places[same_name(name)]) for index, name in enumerate(new) if same_name(name) in places]
+
+
+def _said_of_classes(pairs: list[tuple[int, int]], config: ModelConfig, old: ModelConfig) -> str:
+    if config.class_names == old.class_names:
+        return f"classifier kept: the same {config.num_classes} classes"
+    if not pairs:
+        return f"classifier starts fresh: none of its {config.num_classes} classes is known to the weights"
+    names = [config.class_names[index] for index, _ in pairs]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"classifier rows kept for {len(pairs)} of {config.num_classes} classes of the same name: {shown}"

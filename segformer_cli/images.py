@@ -1,0 +1,171 @@
+"""Pictures and masks, between files and arrays.
+
+Pictures are read by OpenCV, masks by Pillow: OpenCV turns the class ids of a palette PNG into the
+luminance of its colours, and 1-bit and 4-bit ids into other numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from segformer_cli.atomic import replacing
+from segformer_cli.errors import ImageError
+
+Picture = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB, upright."""
+
+Ids = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W) class ids."""
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+
+
+def read_image(path: Path, *, upright: bool = True) -> Picture:
+    """The picture as (H, W, 3) uint8 RGB, whatever it was: grey, alpha, 16-bit, CMYK, palette.
+
+    Args:
+        upright: turn it as its EXIF orientation says.
+
+    Raises:
+        ImageError: the file is missing, empty, truncated, or no picture.
+    """
+    data = _read_bytes(path)
+    if _is_whole(data):
+        flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+        with _silent_opencv():
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if picture is not None:
+            return np.asarray(picture, np.uint8)
+    return _read_by_pillow(data, path, upright)
+
+
+def read_mask(path: Path) -> Ids:
+    """The class ids as stored, (H, W) uint8 or uint16: palette indices, 1, 2, 4, 8 or 16 bits.
+
+    Raises:
+        ImageError: the file cannot be read, or holds colours instead of ids.
+    """
+    data = _read_bytes(path)
+    image = _open_by_pillow(data, path)
+    if image.mode in ("1", "P"):
+        return np.asarray(image, np.uint8)
+    if image.mode == "L":
+        # Pillow spreads 2- and 4-bit grey over 0..255; ids are what the file holds.
+        return np.asarray(image) // (255 // (2 ** _grey_bits(data) - 1))
+    if image.mode in ("I", "I;16", "I;16B"):
+        wide = np.asarray(image)
+        if wide.min(initial=0) >= 0 and wide.max(initial=0) <= 65535:
+            return wide.astype(np.uint16)
+    channels = np.asarray(image)
+    if channels.ndim == 3 and (channels[..., :1] == channels[..., :3]).all():
+        return np.ascontiguousarray(channels[..., 0])
+    raise ImageError(
+        f"{path.name} is a {image.mode} picture, a mask of class ids is one channel",
+        where=str(path),
+        hint="give masks whose pixels are class ids (grey or palette PNG), not colours",
+    )
+
+
+def write_mask(path: Path, mask: Ids, palette: Sequence[tuple[int, int, int]], *, force: bool = False) -> Path:
+    """`path`, now a PNG whose pixel values are the class ids: with the palette's colours if 8-bit, else 16-bit grey."""
+    image = Image.fromarray(mask)
+    if mask.dtype == np.uint8:
+        image = image.convert("L")
+        image.putpalette(np.asarray(palette, np.uint8).tobytes())
+    with replacing(path, force=force) as temporary:
+        image.save(temporary, format="PNG")
+    return path
+
+
+def write_image(path: Path, picture: Picture, *, force: bool = False) -> Path:
+    """`path`, now a picture in the format of its suffix."""
+    with replacing(path, force=force) as temporary:
+        try:
+            Image.fromarray(picture).save(temporary)
+        except (ValueError, KeyError) as error:
+            raise ImageError(f"cannot write a picture as {path.suffix!r}", where=str(path), hint="use .png") from error
+    return path
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"there is no file {path.name}", where=str(path)) from None
+    except IsADirectoryError:
+        raise ImageError(f"{path.name} is a folder, not a picture", where=str(path)) from None
+    except OSError as error:
+        raise ImageError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from error
+    if not data:
+        raise ImageError(f"{path.name} is empty (0 bytes)", where=str(path))
+    return data
+
+
+def _is_whole(data: bytes) -> bool:
+    """False where OpenCV should not be asked: it fills what a truncated file lacks with grey, in silence.
+
+    A JPEG's last end-of-image marker comes after its last start-of-scan; a PNG ends with its IEND chunk.
+    Pillow judges the files that fail this.
+    """
+    if data.startswith(b"\xff\xd8"):
+        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data[-64:]
+    return not data.startswith(b"GIF8")
+
+
+def _read_by_pillow(data: bytes, path: Path, upright: bool) -> Picture:
+    image = _open_by_pillow(data, path)
+    if upright:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        wide = np.asarray(image, np.float64)
+        grey = (wide / max(wide.max(initial=0) / 255, 1.0)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
+
+
+def _open_by_pillow(data: bytes, path: Path) -> Image.Image:
+    """The decoded image; what Pillow warns about (huge, odd metadata) is either fatal here or no matter."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data))
+            image.load()
+    except UnidentifiedImageError:
+        raise ImageError(f"{path.name} is no picture that can be read", where=str(path)) from None
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"{path.name} says it has more pixels than is safe to decode",
+            where=str(path),
+            hint="tile it first, if you trust where it comes from",
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path.name} is damaged: {error}", where=str(path)) from error
+    return image
+
+
+def _grey_bits(data: bytes) -> int:
+    """Bits a pixel of a grey PNG as its header says; 8 for all else."""
+    is_grey_png = data.startswith(b"\x89PNG") and len(data) > 25 and data[25] == 0
+    return min(data[24], 8) if is_grey_png else 8
+
+
+class _silent_opencv:
+    """OpenCV's own log held back: what matters of it is raised as an error."""
+
+    def __enter__(self) -> None:
+        self._level = cv2.utils.logging.getLogLevel()  # type: ignore[attr-defined]
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # type: ignore[attr-defined]
+
+    def __exit__(self, *_: object) -> None:
+        cv2.utils.logging.setLogLevel(self._level)  # type: ignore[attr-defined]

@@ -1,0 +1,114 @@
+"""What the numbers of a network mean, its checks, and its form as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segformer_cli.errors import WeightsError, did_you_mean
+from segformer_cli.model.variants import get_variant
+from segformer_cli.resize import NATIVE, SizePolicy
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What a network's numbers mean.
+
+    mean and std are per band, on the 0..255 scale of uint8 pictures, in RGB order. `eps` is that of the
+    LayerNorms after patches and spatial reductions, `block_eps` that of all others (released code: 1e-5
+    and 1e-6; transformers: 1e-5 everywhere; mmsegmentation: 1e-6 everywhere). `head_width` None is the
+    variant's own. `licence` is that of the weights' origin, None where all of them are the user's own.
+    """
+
+    variant: str
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    ignore_index: int = 255
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    in_channels: int = 3
+    head_width: int | None = None
+    eps: float = 1e-5
+    block_eps: float = 1e-6
+    size: SizePolicy = NATIVE
+    training_data: str | None = None
+    origin: str | None = None
+    licence: str | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+
+def check_config(config: ModelConfig) -> None:
+    """Nothing where the config can be built.
+
+    Raises:
+        WeightsError: it has no classes, or two of its fields contradict each other.
+        UsageError: there is no such variant.
+    """
+    get_variant(config.variant)
+    if not config.class_names:
+        raise WeightsError("the network has no classes", where="class_names", hint="name at least one class")
+    check_meaning(config)
+
+
+def check_meaning(config: ModelConfig) -> None:
+    """The checks that a backbone, which has no classes, must pass as well."""
+    if len(config.palette) != config.num_classes:
+        raise WeightsError(
+            f"the palette has {len(config.palette)} colours for {config.num_classes} classes",
+            where="palette",
+            hint="one (red, green, blue) for each class",
+        )
+    for name, values in (("mean", config.mean), ("std", config.std)):
+        if len(values) != config.in_channels:
+            raise WeightsError(f"{name} has {len(values)} values for {config.in_channels} channels", where=name)
+
+
+def config_to_json(config: ModelConfig) -> dict[str, Any]:
+    """The config as values JSON can hold."""
+    return dataclasses.asdict(config)
+
+
+def config_from_json(values: Mapping[str, Any], where: str) -> ModelConfig:
+    """The config that `config_to_json` wrote.
+
+    Raises:
+        WeightsError: a key is missing or unknown, or a value has the wrong type.
+    """
+    names = [f.name for f in dataclasses.fields(ModelConfig)]
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise WeightsError(f"the header lacks {', '.join(missing)}", where=where)
+    for name in values:
+        if name not in names:
+            raise WeightsError(f"the header has an unknown key {name!r}", where=where, hint=did_you_mean(name, names))
+    try:
+        return _typed_config(dict(values))
+    except (TypeError, ValueError, KeyError) as error:
+        raise WeightsError(f"the header cannot be understood: {error}", where=where) from error
+
+
+def _typed_config(values: dict[str, Any]) -> ModelConfig:
+    size = dict(values["size"])
+    size["box"] = tuple(size["box"]) if size.get("box") else None
+    values["size"] = SizePolicy(**size)
+    values["class_names"] = tuple(str(name) for name in values["class_names"])
+    colours = [tuple(int(part) for part in colour) for colour in values["palette"]]
+    if any(len(colour) != 3 for colour in colours):
+        raise ValueError("a colour of the palette is not (red, green, blue)")
+    values["palette"] = tuple(colours)
+    for name in ("mean", "std"):
+        values[name] = tuple(float(value) for value in values[name])
+    for name in ("eps", "block_eps"):
+        if not (isinstance(values[name], float) and math.isfinite(values[name])):
+            raise ValueError(f"{name} is {values[name]!r}, a number is needed")
+    return ModelConfig(**values)

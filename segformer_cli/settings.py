@@ -1,0 +1,251 @@
+"""Five sources become one frozen dataclass: defaults < preset < file < SEGFORMER_* < --set < flags.
+
+A source holds texts, each with the place it was written. The type of the field alone decides what a text
+means: `no` is a name where a name is wanted and false where a switch is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from segformer_cli import config
+from segformer_cli.coercion import NotAccepted, coerce, describe, shown, written
+from segformer_cli.config import Doc
+from segformer_cli.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from yaml import MappingNode, Node
+
+    Config = TypeVar("Config", bound=DataclassInstance)
+else:
+    Config = TypeVar("Config")
+
+PREFIX = "SEGFORMER_"
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key as one source wrote it: None for null, a text, a list of them, or a flag's own value."""
+
+    key: str
+    value: object
+    place: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One key of a command, for `--help-config` and the docs."""
+
+    key: str
+    accepts: str
+    default: str
+    doc: str
+
+
+def resolve(
+    cls: type[Config],
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+) -> Config:
+    """The configuration that all sources together give; a later source wins, key by key.
+
+    Args:
+        preset: the recipe to start from where no source names one by the key `preset`.
+        environ: variables; SEGFORMER_LR is the key lr. Those of other commands are ignored.
+        sets: texts KEY=VALUE.
+        flags: values of the command line; None is a flag that was not given.
+
+    Raises:
+        ConfigError: a key is unknown, a value is none its key accepts, a file cannot be read.
+    """
+    types = _types(cls)
+    entries = [
+        *(_file_entries(file) if file is not None else ()),
+        *_variable_entries(environ or {}, types),
+        *(_set_entry(text) for text in sets),
+        *(
+            Entry(key, value, "--" + key.replace("_", "-"))
+            for key, value in (flags or {}).items()
+            if value is not None
+        ),
+    ]
+    if "preset" in types:
+        entries = [*_recipe(entries, preset), *entries]
+    return cls(**{entry.key: _coerced(entry, types) for entry in entries})
+
+
+def document(cls: type[DataclassInstance]) -> tuple[Row, ...]:
+    """Every key of a command: what it accepts, its default, its meaning."""
+    rows = []
+    for field in dataclasses.fields(cls):
+        kind, doc = get_args(get_type_hints(cls, include_extras=True)[field.name])
+        assert isinstance(doc, Doc)
+        rows.append(Row(field.name, describe(kind), written(field.default), doc.text))
+    return tuple(rows)
+
+
+def to_yaml(instance: DataclassInstance) -> str:
+    """The configuration as YAML that `resolve` reads back to the same."""
+    import yaml
+
+    values = {field.name: _plain(getattr(instance, field.name)) for field in dataclasses.fields(instance)}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def presets() -> dict[str, str]:
+    """The recipes that come with the package: each by name, with its own description."""
+    found = {}
+    for path in sorted(PRESETS.glob("*.yaml")):
+        values = {entry.key: entry.value for entry in _file_entries(path, keep_description=True)}
+        found[path.stem] = str(values.get("description", ""))
+    return found
+
+
+def _types(cls: type[DataclassInstance]) -> dict[str, Any]:
+    hints = get_type_hints(cls, include_extras=True)
+    return {key: get_args(hint)[0] if get_origin(hint) is Annotated else hint for key, hint in hints.items()}
+
+
+def _coerced(entry: Entry, types: Mapping[str, Any]) -> object:
+    if entry.key not in types:
+        raise ConfigError(
+            f"there is no key {entry.key!r}", where=f"in {entry.place}", hint=did_you_mean(entry.key, types)
+        )
+    try:
+        return coerce(entry.value, types[entry.key])
+    except NotAccepted as error:
+        raise ConfigError(
+            f"{entry.key} is {shown(entry.value)}; accepted: {error.accepted}",
+            where=f"in {entry.place}",
+            hint=error.hint,
+        ) from None
+
+
+def _recipe(entries: Sequence[Entry], fallback: str | None) -> list[Entry]:
+    """The entries of the preset that the last source to speak of one names, and its name."""
+    named = [entry for entry in entries if entry.key == "preset"]
+    last = named[-1] if named else Entry("preset", fallback, "the preset's name")
+    if last.value is None:
+        return []
+    name = str(last.value)
+    known = presets()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ConfigError(f"there is no preset {name!r}", where=f"in {last.place}", hint=hint)
+    return [*_file_entries(PRESETS / f"{name}.yaml"), Entry("preset", name, last.place)]
+
+
+def _variable_entries(environ: Mapping[str, str], types: Mapping[str, Any]) -> Iterator[Entry]:
+    """This command's variables; an empty one is not set, another command's is passed over.
+
+    A variable that is no command's key is a slip only where it all but spells one; others may be the
+    user's own.
+    """
+    spellings = {PREFIX + key.upper(): key for key in types}
+    for name, text in sorted(environ.items()):
+        if not name.startswith(PREFIX) or not text:
+            continue
+        if name in spellings:
+            yield Entry(spellings[name], _scalar(text), name)
+        elif name not in _known_variables():
+            close = difflib.get_close_matches(name, spellings, n=1, cutoff=0.85)
+            if close:
+                hint = f"did you mean {close[0]}?"
+                raise ConfigError(f"there is no variable {name}", where="in the environment", hint=hint)
+
+
+def _known_variables() -> set[str]:
+    classes = (value for value in vars(config).values() if dataclasses.is_dataclass(value))
+    keys = {PREFIX + field.name.upper() for cls in classes for field in dataclasses.fields(cls)}
+    return keys | {"SEGFORMER_DEBUG", "SEGFORMER_CACHE"}
+
+
+def _set_entry(text: str) -> Entry:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r} has no KEY=VALUE", hint="write --set lr=1e-4")
+    return Entry(key.strip().replace("-", "_"), _scalar(value.strip()), f"--set {text}")
+
+
+def _scalar(text: str) -> object:
+    """What a text in a variable or behind --set holds; quotes and brackets are read as YAML does."""
+    if text[:1] not in ("'", '"', "["):
+        return None if text in NULLS else text
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return text if node is None else _value(node, "the value")
+    except (yaml.YAMLError, ConfigError):
+        return text
+
+
+def _file_entries(path: Path, *, keep_description: bool = False) -> list[Entry]:
+    """The keys of a YAML file, each with its line; `description` is for readers of the file."""
+    import yaml
+
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigError(f"cannot read the config {path}: {str(reason).lower()}") from None
+    except yaml.YAMLError as error:
+        raise _not_yaml(path, error) from None
+    if node is None:
+        return []
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{path} holds no keys", hint="write one `key: value` a line, such as `lr: 6e-5`")
+    entries = _keys(node, str(path))
+    return [entry for entry in entries if keep_description or entry.key != "description"]
+
+
+def _keys(node: MappingNode, place: str) -> list[Entry]:
+    lines: dict[str, int] = {}
+    entries = []
+    for key_node, value_node in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        where = f"{place}, line {line}"
+        if key in lines:
+            raise ConfigError(f"{key} is given twice", where=f"in {where}; first in line {lines[key]}")
+        lines[key] = line
+        entries.append(Entry(key, _value(value_node, where), where))
+    return entries
+
+
+def _value(node: Node, where: str) -> object:
+    """None, a text or a list of a YAML node. Nothing is constructed, so no tag can run code."""
+    import yaml
+
+    if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
+        raise ConfigError(f"the tag {node.tag} is not read here", where=f"in {where}")
+    if isinstance(node, yaml.ScalarNode):
+        return None if node.style is None and node.value in NULLS else str(node.value)
+    if isinstance(node, yaml.SequenceNode) and all(isinstance(part, yaml.ScalarNode) for part in node.value):
+        return [_value(part, where) for part in node.value]
+    hint = "one `key: value` a line; a list as [a, b]"
+    raise ConfigError("keys do not nest", where=f"in {where}", hint=hint)
+
+
+def _not_yaml(path: Path, error: Exception) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    where = f"in {path}, line {mark.line + 1}, column {mark.column + 1}" if mark else f"in {path}"
+    tab = "\\t" in problem
+    hint = "indent with spaces, not tabs" if tab else "one `key: value` a line, a space after the colon"
+    return ConfigError(f"this is not YAML: {problem}", where=where, hint=hint)
+
+
+def _plain(value: object) -> object:
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -1,0 +1,135 @@
+"""A run's folder: what was asked, on what machine and data, what came of it. Every write is atomic but the logs."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+import segformer_cli
+from segformer_cli.atomic import replacing
+from segformer_cli.config import TrainConfig
+from segformer_cli.data.pairs import Split
+from segformer_cli.errors import SegFormerError
+from segformer_cli.model.checkpoint import checkpoint_of, save_checkpoint
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.settings import to_yaml
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training."""
+
+    folder: Path
+
+    @classmethod
+    def new(cls, config: TrainConfig) -> Run:
+        """A folder that did not exist: `config.out`, or runs/train/<date>_<variant>_<data>_<n>.
+
+        Raises:
+            SegFormerError: `config.out` exists and holds something, and `force` is not set.
+        """
+        if config.out is None:
+            return cls(_next_folder(config))
+        folder = Path(config.out)
+        if folder.exists() and not config.force and (not folder.is_dir() or any(folder.iterdir())):
+            raise SegFormerError(
+                f"{folder} exists already", where=str(folder.absolute()), hint="choose another -o, or add --force"
+            )
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    def checkpoint(self, name: str) -> Path:
+        """The path of checkpoints/<name>.safetensors."""
+        return self.folder / "checkpoints" / f"{name}.safetensors"
+
+    def save(self, name: str, model: SegFormer) -> None:
+        """The network, written over checkpoints/<name>.safetensors in one move."""
+        save_checkpoint(self.checkpoint(name), checkpoint_of(model), force=True)
+
+    def describe(self, config: TrainConfig, splits: Mapping[str, Split]) -> None:
+        """Writes config.yaml, command.txt, environment.json and data.json, and empties the logs."""
+        self.write_text("config.yaml", to_yaml(config))
+        self.write_text("command.txt", shlex.join(["segformer", *sys.argv[1:]]) + "\n")
+        self.write_text("environment.json", json.dumps(environment(), indent=1))
+        self.write_text("data.json", json.dumps({name: fingerprint(split) for name, split in splits.items()}, indent=1))
+        for log in ("log.jsonl", "metrics.csv"):
+            (self.folder / log).unlink(missing_ok=True)
+
+    def write_text(self, name: str, text: str) -> None:
+        """The text, written over <name> in one move."""
+        with replacing(self.folder / name, force=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def log(self, record: Mapping[str, object]) -> None:
+        """One line more in log.jsonl."""
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def metrics(self, record: Mapping[str, object]) -> None:
+        """One row more in metrics.csv."""
+        path = self.folder / "metrics.csv"
+        fresh = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(record))
+            if fresh:
+                writer.writeheader()
+            writer.writerow(record)
+
+
+def environment() -> dict[str, object]:
+    """Versions and the machine, as far as they can change a result."""
+    return {
+        "segformer": segformer_cli.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "cuda": torch.version.cuda,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def fingerprint(split: Split) -> dict[str, object]:
+    """What identifies a split: its names and sizes hashed, its classes, its length."""
+    digest = hashlib.sha256()
+    for pair in split.pairs:
+        sizes = [path.stat().st_size for path in (pair.image, pair.mask) if path is not None]
+        digest.update(f"{pair.key} {sizes}\n".encode())
+    return {
+        "data": split.data,
+        "images": len(split),
+        "classes": list(split.class_names),
+        "ignore_index": split.ignore_index,
+        "sha256_of_names_and_sizes": digest.hexdigest(),
+    }
+
+
+def _next_folder(config: TrainConfig) -> Path:
+    data = re.sub(r"[^\w-]+", "-", Path(config.data.split(":")[-1]).name or "data")
+    top = Path("runs") / "train"
+    for number in range(1, 100_000):
+        folder = top / f"{date.today():%Y-%m-%d}_{config.variant}_{data}_{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        (folder / "checkpoints").mkdir()
+        return folder
+    raise SegFormerError("there are too many runs of today", where=str(top))

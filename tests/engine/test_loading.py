@@ -1,0 +1,238 @@
+"""WEIGHTS in all its forms, and starting a network from weights made for something else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from segformer_cli.classes import class_set, default_palette
+from segformer_cli.engine import loading
+from segformer_cli.engine.loading import build_model, inflated, load_checkpoint_from, load_model, start_from
+from segformer_cli.errors import EnvironmentLacksError, UsageError, WeightsError
+from segformer_cli.model import hub
+from segformer_cli.model.checkpoint import Checkpoint, ModelConfig, network_from, save_checkpoint
+from segformer_cli.model.formats import huggingface, official
+
+Make = Callable[..., Checkpoint]
+
+
+def config_of(names: tuple[str, ...], **fields: object) -> ModelConfig:
+    values = {"variant": "b0", "class_names": names, "palette": default_palette(len(names)), **fields}
+    return ModelConfig(**values)  # type: ignore[arg-type]
+
+
+# --- what WEIGHTS can be ------------------------------------------------------------------------------
+
+
+def test_a_file_is_recognised_by_its_content_not_by_its_name(random_checkpoint: Make, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "ours.pth", random_checkpoint())
+    official.write(tmp_path / "theirs.safetensors", random_checkpoint(), force=False)
+
+    assert load_checkpoint_from(tmp_path / "ours.pth").format == "segformer"
+    assert load_checkpoint_from(str(tmp_path / "theirs.safetensors")).format == "official"
+
+
+def test_a_run_folder_gives_its_best_checkpoint_and_before_there_is_one_its_last(
+    random_checkpoint: Make, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "checkpoints" / "last.safetensors", random_checkpoint(training_data="last"))
+    assert load_checkpoint_from(tmp_path).config.training_data == "last"
+
+    save_checkpoint(tmp_path / "checkpoints" / "best.safetensors", random_checkpoint(training_data="best"))
+    assert load_checkpoint_from(tmp_path).config.training_data == "best"
+
+
+def test_a_hugging_face_folder_is_weights(random_checkpoint: Make, tmp_path: Path) -> None:
+    huggingface.write(tmp_path / "folder", random_checkpoint(), force=False)
+
+    assert load_model(tmp_path / "folder").config.num_classes == 5
+
+
+def test_a_hub_name_is_fetched_and_carries_its_licence(
+    random_checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    huggingface.write(folder, random_checkpoint(classes=19), force=False)
+    monkeypatch.setattr(hub, "fetch", lambda name, **options: folder)
+
+    config = load_checkpoint_from("b0-cityscapes", offline=True).config
+
+    assert (config.origin, config.licence) == ("b0-cityscapes", hub.NVIDIA_LICENCE)
+
+
+def test_a_hub_name_that_is_not_cached_needs_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    with pytest.raises(EnvironmentLacksError):
+        load_checkpoint_from("nvidia/segformer-b4-of-nobody", offline=True)
+
+
+@pytest.mark.parametrize("weights", ["none/w.pth", "./runs/first", "w.safetensors"])
+def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub(weights: str) -> None:
+    with pytest.raises(WeightsError, match="there is no file or folder"):
+        load_checkpoint_from(weights)
+
+
+def test_a_name_that_nobody_knows_is_answered_with_a_guess() -> None:
+    with pytest.raises(WeightsError, match="b0-ade20k"):
+        load_checkpoint_from("b0-ade20")
+
+
+def test_the_sample_comes_with_the_package() -> None:
+    if not (Path(loading.__file__).parents[1] / "assets" / loading.SAMPLE_FILE).is_file():
+        pytest.skip("the sample checkpoint has not been made yet")
+    assert load_checkpoint_from("sample").kind == "segmentor"
+
+
+# --- networks -----------------------------------------------------------------------------------------
+
+
+def test_a_loaded_model_is_ready_to_predict(random_checkpoint: Make, tmp_path: Path) -> None:
+    checkpoint = random_checkpoint()
+    path = save_checkpoint(tmp_path / "w.safetensors", checkpoint)
+
+    model = load_model(path)
+
+    assert not model.training
+    assert model.config.class_names == checkpoint.config.class_names
+    images = torch.randn(1, 3, 40, 50)
+    assert torch.equal(model(images), network_from(checkpoint)(images))
+
+
+def test_an_encoder_is_no_model_until_classes_are_asked_for(random_backbone: Make, tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "w.safetensors", random_backbone())
+
+    with pytest.raises(WeightsError, match="encoder alone"):
+        load_model(path)
+    assert load_model(path, num_classes=3).config.class_names == ("class_0", "class_1", "class_2")
+
+
+def test_a_model_can_be_asked_for_with_other_classes_and_bands(random_checkpoint: Make, tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "w.safetensors", random_checkpoint(licence="theirs"))
+
+    model = load_model(path, class_names=["thing 2", "new"], in_channels=4)
+
+    assert model(torch.randn(1, 4, 32, 32)).shape == (1, 2, 8, 8)
+    assert model.config.mean == (123.675, 116.28, 103.53, 123.675)
+    assert model.config.licence == "theirs"
+
+
+def test_contradicting_class_counts_are_refused(random_checkpoint: Make, tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "w.safetensors", random_checkpoint())
+
+    with pytest.raises(WeightsError, match="num_classes is 3, but 2 class names"):
+        load_model(path, num_classes=3, class_names=["a", "b"])
+
+
+def test_a_built_model_has_the_classes_asked_for() -> None:
+    model = build_model("b0", class_names=class_set("cityscapes").class_names, in_channels=1)
+
+    assert model.training
+    assert model.config.palette == class_set("cityscapes").palette
+    assert model(torch.randn(2, 1, 32, 32)).shape == (2, 19, 8, 8)
+
+
+def test_a_built_model_needs_classes_and_a_known_variant() -> None:
+    with pytest.raises(WeightsError, match="no classes"):
+        build_model("b0")
+    with pytest.raises(UsageError, match="no variant 'b9'"):
+        build_model("b9", num_classes=2)
+
+
+# --- starting from other weights ----------------------------------------------------------------------
+
+
+def test_the_same_classes_start_from_everything(random_checkpoint: Make) -> None:
+    checkpoint = random_checkpoint()
+
+    network, said = start_from(checkpoint, checkpoint.config)
+
+    state = network.state_dict()
+    assert all(torch.equal(state[name], checkpoint.tensors[name]) for name in state)
+    assert network.training
+    assert said[-1] == "classifier kept: the same 5 classes"
+
+
+def test_rows_of_classes_with_the_same_name_are_kept_and_said(random_checkpoint: Make) -> None:
+    checkpoint = random_checkpoint(class_names=("Road", "sky ", "dog"), classes=3)
+
+    network, said = start_from(checkpoint, config_of(("cat", "SKY", "road", "tree")), seed=3)
+
+    weight, old = network.state_dict()["head.classify.weight"], checkpoint.tensors["head.classify.weight"]
+    assert torch.equal(weight[1], old[1])
+    assert torch.equal(weight[2], old[0])
+    assert not any(torch.equal(weight[0], row) for row in old)
+    assert "rows kept for 2 of 4 classes of the same name: SKY, road" in said[-1]
+
+
+def test_what_is_built_anew_follows_the_seed_and_leaves_the_generator_alone(random_checkpoint: Make) -> None:
+    checkpoint, config = random_checkpoint(), config_of(("new",))
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+
+    first, second, third = (start_from(checkpoint, config, seed)[0].state_dict() for seed in (1, 1, 2))
+
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(first["head.classify.weight"], second["head.classify.weight"])
+    assert not torch.equal(first["head.classify.weight"], third["head.classify.weight"])
+
+
+def test_an_encoder_starts_a_network_with_a_fresh_head(random_backbone: Make) -> None:
+    checkpoint = random_backbone()
+
+    network, said = start_from(checkpoint, config_of(("a", "b")))
+
+    name = "encoder.stages.3.norm.weight"
+    assert torch.equal(network.state_dict()[name], checkpoint.tensors[name])
+    assert said[-1] == "decode head starts fresh: these weights are an encoder"
+
+
+def test_a_head_of_another_width_starts_fresh(random_checkpoint: Make) -> None:
+    _, said = start_from(random_checkpoint(), config_of(("a",), head_width=64))
+
+    assert said[-1] == "decode head starts fresh: it is 64 channels wide, that of the weights 256"
+
+
+def test_eps_and_licence_of_the_weights_stay_with_the_network(random_checkpoint: Make) -> None:
+    checkpoint = random_checkpoint(eps=1e-6, block_eps=1e-6, licence="theirs")
+
+    network, _ = start_from(checkpoint, config_of(("a",)))
+
+    assert (network.config.eps, network.config.block_eps, network.config.licence) == (1e-6, 1e-6, "theirs")
+
+
+def test_another_variant_is_refused(random_checkpoint: Make) -> None:
+    with pytest.raises(WeightsError, match="these weights are a b0, the network is to be a b1"):
+        start_from(random_checkpoint(), dataclasses.replace(config_of(("a",)), variant="b1"))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_an_inflated_convolution_answers_a_grey_picture_as_before(channels: int) -> None:
+    weight = torch.randn(8, 3, 7, 7, dtype=torch.float64)
+    grey = torch.randn(1, 1, 20, 20, dtype=torch.float64)
+
+    before = torch.conv2d(grey.expand(1, 3, 20, 20), weight)
+    after = torch.conv2d(grey.expand(1, channels, 20, 20), inflated(weight, channels))
+
+    torch.testing.assert_close(after, before, atol=1e-10, rtol=0)
+
+
+def test_an_inflated_convolution_repeats_the_bands_in_turn() -> None:
+    weight = torch.randn(8, 3, 7, 7)
+
+    assert torch.equal(inflated(weight, 4)[:, 3], weight[:, 0] * (3 / 4))
+    assert torch.equal(inflated(weight, 1), weight.sum(1, keepdim=True))
+
+
+def test_bands_other_than_three_are_inflated_and_said(random_checkpoint: Make) -> None:
+    config = config_of(("a",), in_channels=4, mean=(0.0,) * 4, std=(1.0,) * 4)
+
+    network, said = start_from(random_checkpoint(), config)
+
+    assert network(torch.randn(2, 4, 32, 32)).shape == (2, 1, 8, 8)
+    assert "first convolution inflated from 3 to 4 channels" in said
