@@ -88,13 +88,11 @@ def first_line(path: Path) -> str:
 
 def command_line() -> str:
     """The whole of cli.md."""
-    parts = [INTRODUCTION]
-    for words in COMMANDS:
-        title = " ".join(("segformer", *words))
-        parts.append(f"## {title}\n\n```text\n{_output([*words, '--help'])}\n```\n")
-    for command in CONFIGURED:
-        parts.append(f"## Keys of segformer {command}\n\n{_keys(command)}\n")
-    return "\n".join(parts)
+    helps = (
+        f"## {' '.join(('segformer', *words))}\n\n```text\n{_output([*words, '--help'])}\n```\n" for words in COMMANDS
+    )
+    keys = (f"## Keys of segformer {command}\n\n{_keys(command)}\n" for command in CONFIGURED)
+    return "\n".join([INTRODUCTION, *helps, *keys])
 
 
 def _output(arguments: list[str]) -> str:

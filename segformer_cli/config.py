@@ -99,9 +99,9 @@ class TrainConfig:
     scale_range: Annotated[tuple[float, float], Doc("random scale of a picture")] = (0.5, 2.0)
     cat_max_ratio: Annotated[float, Doc("largest share of one class in a crop, tried ten times")] = 0.75
     flip: Annotated[float, Doc("chance of a horizontal flip")] = 0.5
-    photometric: Annotated[Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")] = (
-        "full"
-    )
+    photometric: Annotated[
+        Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
+    ] = "full"
     eval_every: Annotated[int | None, Doc("steps between validations; default: a tenth of the run")] = None
     checkpoint_every: Annotated[int | None, Doc("steps between writes of last.safetensors; default: as eval_every")] = (
         None

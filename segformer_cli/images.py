@@ -60,7 +60,7 @@ def read_mask(path: Path) -> Ids:
         return np.asarray(image, np.uint8)
     if image.mode == "L":
         # Pillow spreads 2- and 4-bit grey over 0..255; ids are what the file holds.
-        return np.asarray(image) // (255 // (2 ** _grey_bits(data) - 1))
+        return np.asarray(np.asarray(image) // (255 // (2 ** _grey_bits(data) - 1)), np.uint8)
     if image.mode in ("I", "I;16", "I;16B"):
         wide = np.asarray(image)
         if wide.min(initial=0) >= 0 and wide.max(initial=0) <= 65535:
@@ -164,8 +164,8 @@ class _silent_opencv:
     """OpenCV's own log held back: what matters of it is raised as an error."""
 
     def __enter__(self) -> None:
-        self._level = cv2.utils.logging.getLogLevel()  # type: ignore[attr-defined]
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # type: ignore[attr-defined]
+        self._level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
     def __exit__(self, *_: object) -> None:
-        cv2.utils.logging.setLogLevel(self._level)  # type: ignore[attr-defined]
+        cv2.utils.logging.setLogLevel(self._level)

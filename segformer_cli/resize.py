@@ -7,9 +7,9 @@ a multiple of 32, so that no row of tokens is dropped by the spatial reduction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
-import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.errors import UsageError
@@ -76,7 +76,7 @@ def parse_size(text: str) -> SizePolicy:
     return SizePolicy(box=(int(parts[0]), int(parts[1])))
 
 
-def resize_image(image: NDArray[np.generic], policy: SizePolicy) -> NDArray[np.generic]:
+def resize_image(image: NDArray[Any], policy: SizePolicy) -> NDArray[Any]:
     """The picture at the size the network sees, (H, W, C) in and out, same type; bilinear, not antialiased."""
     for height, width in (policy.fitted(image.shape[:2]), policy.aligned(image.shape[:2])):
         if image.shape[:2] != (height, width):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import PredictConfig
-from segformer_cli.errors import SomeInputsFailed, UsageError
+from segformer_cli.errors import SomeInputsFailed
+
+if TYPE_CHECKING:
+    from segformer_cli.workflows.prediction import ClassShare, Job, PredictedImage, Predictions
 
 EXAMPLES = epilog(
     "segformer predict sample -w sample -o out/ --save mask,overlay",
@@ -38,6 +42,7 @@ def predict(
     opacity: Annotated[str | None, Opacity] = None,
     force: o.ForceOption = None,
     offline: o.OfflineOption = None,
+    dry_run: o.DryRunOption = False,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     verbose: o.VerboseOption = False,
@@ -46,38 +51,41 @@ def predict(
     """Give every pixel of pictures a class; write masks and overlays."""
     with o.console(context) as console:
         settings = o.settled(PredictConfig, context)
-        if not settings.inputs:
-            raise UsageError("no INPUT is given", hint="segformer predict street.jpg -o street.png; or predict sample")
 
         from segformer_cli.workflows import prediction
 
-        done = prediction.predict(settings, console.progress)
-        if done.weights_note:
-            console.say(done.weights_note)
-        for image in done.images:
-            most = sorted(image.classes, key=lambda row: -row[2])[:4]
-            shares = ", ".join(f"{name} {share:.0%}" for _, name, share in most)
-            console.detail(f"{image.input}: {shares} ({image.ms:.0f} ms)")
-        failed = [{"input": each.input, "error": each.error} for each in done.failed]
+        if dry_run:
+            jobs, _ = prediction.plan(settings)
+            planned = [{"input": str(job.input), "outputs": list(job.outputs)} for job in jobs]
+            console.done({"images": planned}, summary="\n".join(f"would write {path}" for path in _outputs(jobs)))
+            return
+        found = prediction.predict(settings, console.progress)
+        for note in found.notes:
+            console.warn(note)
+        for image in found.images:
+            console.detail(f"{image.input}: {_shares(image.classes)} ({image.ms:.0f} ms)")
+        failed = [{"input": each.input, "error": each.error} for each in found.failed]
         for each in failed:
             console.say(f"failed: {each['input']}: {each['error']}")
-        total = len(done.images) + len(failed)
-        broken = SomeInputsFailed(f"{len(failed)} of {total} pictures failed, the others are done")
-        written = [str(path) for image in done.images for path in image.outputs]
         console.done(
-            {"images": [_image(image) for image in done.images], "failed": failed},
-            artifacts=written,
-            summary="\n".join(written),
-            next_command="segformer eval -w WEIGHTS -d DATA   (with masks to compare with)",
-            error=broken if failed else None,
+            {"images": found.images, "failed": failed},
+            artifacts=_outputs(found.images),
+            summary=f"{found.out}: {len(found.images)} pictures; {_shares(found.classes)}",
+            next_command=f"segformer eval -w {settings.weights} -d DATA",
+            error=_some_failed(found),
         )
 
 
-def _image(image: ImagePrediction) -> dict[str, object]:
-    return {
-        "input": image.input,
-        "outputs": [str(path) for path in image.outputs],
-        "size_hw": list(image.size_hw),
-        "classes": [{"id": id, "name": name, "share": share} for id, name, share in image.classes],
-        "ms": image.ms,
-    }
+def _outputs(jobs: Sequence[Job] | Sequence[PredictedImage]) -> list[str]:
+    return [path for job in jobs for path in job.outputs]
+
+
+def _shares(classes: Sequence[ClassShare]) -> str:
+    return ", ".join(f"{row.name} {row.share:.0%}" for row in classes[:6])
+
+
+def _some_failed(found: Predictions) -> SomeInputsFailed | None:
+    if not found.failed:
+        return None
+    total = len(found.images) + len(found.failed)
+    return SomeInputsFailed(f"{len(found.failed)} of {total} pictures failed; the others are done")

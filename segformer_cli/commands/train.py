@@ -18,13 +18,19 @@ EXAMPLES = epilog(
     "segformer train --variant b2 -d cityscapes:/data/cityscapes --preset cityscapes-1024",
     "segformer train -d my-pictures/ -w b0-ade20k --set photometric=mild",
     note=o.also(
-        "--eval-every", "--checkpoint-every", "--image-suffix", "--mask-suffix", "-j/--workers", "--seed",
-        "--deterministic", "--precision",
+        "--eval-every",
+        "--checkpoint-every",
+        "--image-suffix",
+        "--mask-suffix",
+        "-j/--workers",
+        "--seed",
+        "--deterministic",
+        "--precision",
     ),
 )
 
 Variant = o.text_option("--variant", metavar="NAME", help="b0 to b5.", panel=o.WHAT)
-Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data, and said.", panel=o.HOW)
+Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data.", panel=o.HOW)
 Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
 Epochs = o.text_option("--epochs", metavar="N", help="Passes over the data, instead.", panel=o.HOW)
 LearningRate = o.text_option("--lr", metavar="RATE", help="Peak learning rate of the encoder.", panel=o.HOW)

@@ -43,6 +43,6 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor]]):
         bands, target = pad_to(
             normalise(image, self.mean, self.std), target, self.augmentation.crop_size, ignore
         )
-        if target.dtype == np.uint16:
-            target = target.astype(np.int32)
-        return torch.from_numpy(bands), torch.from_numpy(np.ascontiguousarray(target))
+        # torch has few operations on 16-bit unsigned integers.
+        kind = np.uint8 if target.dtype == np.uint8 else np.int32
+        return torch.from_numpy(bands), torch.from_numpy(np.ascontiguousarray(target, kind))

@@ -88,7 +88,7 @@ class Split:
         return target.astype(np.uint16) if wide else target.astype(np.uint8)
 
     def _refuse_unknown(self, stored: Ids, path: Path) -> None:
-        counts = np.bincount(stored.ravel()) if stored.dtype != np.uint8 else _histogram(stored)
+        counts = _histogram(stored) if stored.dtype == np.uint8 else np.bincount(stored.ravel())
         present = np.flatnonzero(counts)
         known = np.flatnonzero(self.ids != UNKNOWN)
         strangers = np.setdiff1d(present, known)
@@ -109,7 +109,8 @@ def identity_ids(num_classes: int, ignore_index: int, ignored: tuple[int, ...] =
     return ids
 
 
-def _histogram(stored: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _histogram(stored: Ids) -> NDArray[np.int64]:
+    """Pixels of each of the 256 values, several times faster than `bincount`."""
     return cv2.calcHist([stored], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 

@@ -14,15 +14,21 @@ ORDER, AUGMENTATION = 0, 1
 """What a generator is for: kept apart, so that neither's draws depend on the other's number."""
 
 
-class TrainStream(Sampler[tuple[int, int]]):
-    """(position, index) pairs without end, from `start`; each pass over the data is a fresh permutation."""
+class TrainStream(Sampler[list[tuple[int, int]]]):
+    """Batches of (position, index) without end, from `start`; each pass over the data is a fresh permutation."""
 
-    def __init__(self, length: int, seed: int, start: int = 0) -> None:
+    def __init__(self, length: int, batch_size: int, seed: int, start: int = 0) -> None:
         self.length = length
+        self.batch_size = batch_size
         self.seed = seed
         self.start = start
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        places = self._places()
+        while True:
+            yield [next(places) for _ in range(self.batch_size)]
+
+    def _places(self) -> Iterator[tuple[int, int]]:
         position = self.start
         while True:
             epoch, offset = divmod(position, self.length)

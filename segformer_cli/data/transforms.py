@@ -52,7 +52,8 @@ class Augmentation:
         bounds = int(height * ratio), int(width * ratio)
         new_h, new_w = SizePolicy(short=min(bounds), long=max(bounds)).fitted(image.shape[:2])
         image = np.asarray(cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR), np.uint8)
-        return image, np.asarray(cv2.resize(target, (new_w, new_h), interpolation=cv2.INTER_NEAREST), target.dtype)
+        scaled: Ids = cv2.resize(target, (new_w, new_h), interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
+        return image, scaled
 
 
 def choose_crop(
@@ -136,7 +137,5 @@ def pad_to(
     rows, columns = size_hw[0] - target.shape[0], size_hw[1] - target.shape[1]
     if rows <= 0 and columns <= 0:
         return image, target
-    return (
-        np.pad(image, ((0, 0), (0, rows), (0, columns))),
-        np.pad(target, ((0, rows), (0, columns)), constant_values=ignore_index),
-    )
+    padded: Ids = np.pad(target, ((0, rows), (0, columns)), constant_values=ignore_index)  # type: ignore[assignment]
+    return np.pad(image, ((0, 0), (0, rows), (0, columns))), padded

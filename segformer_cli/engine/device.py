@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
+import sys
 
 import numpy as np
 import torch
@@ -67,3 +69,21 @@ def default_workers() -> int:
     """Reading processes for training: one a core but one for the network, at most 8; none on a single core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, max(0, cores - 1))
+
+
+def keep_freed_memory() -> None:
+    """Blocks freed by tensors stay with the process, where the C library lets one ask for that (glibc).
+
+    By default it returns every block above 32 MiB to the system at once and fetches fresh, zeroed pages
+    for the next one: a quarter of a training step's time on a CPU.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""The names of two of its parameters in malloc.h."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -251,10 +251,11 @@ class AllMLPHead(nn.Module):
         """
         with torch.autocast(self.fuse.weight.device.type, enabled=False):
             blocks = reversed(self.fuse.weight.flatten(1).chunk(len(self.linears), dim=1))
-            pairs = [(block, linear) for block, linear in zip(blocks, self.linears, strict=True)]
-            weights = [block @ linear.weight for block, linear in pairs]
-            biases = [block @ linear.bias for block, linear in pairs]
-            return weights, torch.stack(biases).sum(0)
+            weights, bias = [], torch.zeros_like(self.norm.bias)
+            for block, linear in zip(blocks, self.linears, strict=True):
+                weights.append(block @ cast(Tensor, linear.weight))
+                bias = bias + block @ cast(Tensor, linear.bias)
+            return weights, bias
 
     def folded(self) -> tuple[list[Tensor], Tensor]:
         """The products with the running statistics of BatchNorm folded in, as evaluation uses them."""
@@ -371,7 +372,7 @@ def _folded_logits(
 
 def _refuse_small(images: Tensor) -> None:
     """An error that names the size, except while a graph is traced, where it would freeze the size."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
         return
     if min(images.shape[-2:]) < MIN_SIDE:
         height, width = images.shape[-2:]

@@ -46,7 +46,11 @@ class Folder:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found. `forward_ms` is the best of three of a B0 on one picture."""
+    """What was found.
+
+    `forward_ms` is the best of three of a B0 on one picture; `single_thread_ms` the same on one thread of the
+    CPU, None on another device.
+    """
 
     versions: dict[str, str]
     system: str
@@ -58,6 +62,7 @@ class Diagnosis:
     folders: tuple[Folder, ...]
     device: str
     forward_ms: float
+    single_thread_ms: float | None
     forward_size_hw: tuple[int, int]
     problems: tuple[str, ...]
 
@@ -72,7 +77,7 @@ def diagnose(progress: ProgressListener = ignore_progress) -> Diagnosis:
     )
     versions = _versions()
     progress(Progress("one B0 forward", 0, 1))
-    forward_ms = _forward_ms(device)
+    forward_ms, single_thread_ms = _forward_ms(device)
     progress(Progress("one B0 forward", 1, 1))
     return Diagnosis(
         versions=versions,
@@ -85,8 +90,9 @@ def diagnose(progress: ProgressListener = ignore_progress) -> Diagnosis:
         folders=folders,
         device=str(device),
         forward_ms=forward_ms,
+        single_thread_ms=single_thread_ms,
         forward_size_hw=FORWARD_SIZE_HW,
-        problems=_problems(versions, folders),
+        problems=(*_problems(versions, folders), *_thread_problem(forward_ms, single_thread_ms)),
     )
 
 
@@ -174,7 +180,7 @@ def _folder(use: str, path: Path) -> Folder:
     return Folder(use, str(path.absolute()), writable)
 
 
-def _forward_ms(device: torch.device) -> float:
+def _forward_ms(device: torch.device) -> tuple[float, float | None]:
     variant = get_variant("b0")
     model = SegFormer(
         widths=variant.widths, depths=variant.depths, head_width=variant.head_width, num_classes=19
@@ -187,13 +193,32 @@ def _forward_ms(device: torch.device) -> float:
             model(images).sum().item()
 
     forward()
-    return 1000 * min(_seconds(forward) for _ in range(3))
+    best = 1000 * min(_seconds(forward) for _ in range(3))
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        return best, None
+    torch.set_num_threads(1)
+    try:
+        return best, 1000 * min(_seconds(forward) for _ in range(3))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _seconds(work: Callable[[], None]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def _thread_problem(forward_ms: float, single_thread_ms: float | None) -> tuple[str, ...]:
+    """Threads wait for each other: where other work holds a core, all of them are slower than one."""
+    if single_thread_ms is None or single_thread_ms * 1.5 > forward_ms:
+        return ()
+    text = (
+        f"one thread is faster ({single_thread_ms:.0f} ms) than {torch.get_num_threads()} ({forward_ms:.0f} ms), "
+        "most likely because other programs use these cores; set OMP_NUM_THREADS=1 until they are done"
+    )
+    return (text,)
 
 
 def _problems(versions: dict[str, str], folders: tuple[Folder, ...]) -> tuple[str, ...]:

@@ -124,11 +124,12 @@ def check_classes(config: ModelConfig, split: Split) -> None:
     unnamed = all(name == f"class_{index}" for names in (ours, theirs) for index, name in enumerate(names))
     if len(ours) == len(theirs) and (ours == theirs or unnamed or theirs[0] == "class_0" or ours[0] == "class_0"):
         return
-    different = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    different = next((index for index, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
     raise DataError(
         f"the weights know {len(ours)} classes ({_first(ours)}), {split.data} has {len(theirs)} ({_first(theirs)})",
         where=f"class {different}: {_at(ours, different)} in the weights, {_at(theirs, different)} in the data",
-        hint="score weights on the classes they were trained for, or fine-tune them: segformer train -w WEIGHTS -d DATA",
+        hint="score weights on the classes they were trained for, or fine-tune: segformer train -w WEIGHTS -d DATA",
     )
 
 
@@ -163,9 +164,7 @@ def summarise(confusion: Counts, split: Split, protocol: str, seconds: float = 0
         ClassScore(index, name, float(found.iou[index]), float(found.acc[index]), int(found.pixels[index]))
         for index, name in enumerate(split.class_names)
     )
-    warnings = ()
-    if confusion.sum() == 0:
-        warnings = ("every pixel is ignored: no score is defined",)
+    warnings = () if confusion.sum() else ("every pixel is ignored: no score is defined",)
     return Evaluation(
         found.miou, found.macc, found.aacc, rows, len(split), confusion, protocol, seconds, warnings
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.dataset import TrainCrops
@@ -22,7 +22,7 @@ from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
-from segformer_cli.engine.device import choose_device, choose_dtype, default_workers, seed_everything
+from segformer_cli.engine.device import choose_device, choose_dtype, default_workers, keep_freed_memory, seed_everything
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, load_checkpoint_from, start_from
 from segformer_cli.engine.trainer import Recipe, Step, fit
@@ -125,6 +125,7 @@ def train(
         Interrupted: it was stopped; checkpoints/last.safetensors holds the weights of that moment.
         SegFormerError: the run folder exists, or the loss is no longer a number.
     """
+    keep_freed_memory()
     planned = plan(config, progress) if isinstance(config, TrainConfig) else config
     config = planned.config
     seed_everything(config.seed, deterministic=config.deterministic)
@@ -201,7 +202,7 @@ class _Training:
         if better:
             self.best, self.best_iteration = found, step.iteration
             self.run.save("best", self.model)
-        note = f"iteration {step.iteration}: mIoU {found.miou:.4f}, aAcc {found.aacc:.4f}" + (" (best)" if better else "")
+        note = f"iteration {step.iteration}: mIoU {found.miou:.4f}, aAcc {found.aacc:.4f}{' (best)' if better else ''}"
         self.progress(Progress("train", step.iteration, self.config.iterations, "it", message=note))
 
     def _result(self, done: int) -> TrainingResult:
@@ -233,7 +234,8 @@ def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint 
         try:
             return load_checkpoint_from(name, offline=config.offline, progress=progress), name
         except EnvironmentLacksError as error:
-            raise EnvironmentLacksError(error.message, where=error.where, hint="add -w none to train from scratch") from error
+            hint = "add -w none to train from scratch"
+            raise EnvironmentLacksError(error.message, where=error.where, hint=hint) from error
     checkpoint = _pretrained_or_none(config, progress)
     if checkpoint is None:
         return None, f"random weights, since {name} could not be had"
@@ -313,7 +315,8 @@ def _build(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
     source: ModelConfig = planned.checkpoint.config
     if source.variant != config.variant:
         raise UsageError(
-            f"the weights are a {source.variant}, --variant says {config.variant}", hint=f"add --variant {source.variant}"
+            f"the weights are a {source.variant}, --variant says {config.variant}",
+            hint=f"add --variant {source.variant}",
         )
     told["origin"] = source.origin or planned.start
     return start_from(
@@ -339,7 +342,7 @@ def _loader(config: TrainConfig, split: Split) -> DataLoader[tuple[Tensor, Tenso
     workers = config.workers or 0
     return DataLoader(
         crops,
-        batch_sampler=BatchSampler(TrainStream(len(split), config.seed), config.batch_size, drop_last=True),
+        batch_sampler=TrainStream(len(split), config.batch_size, config.seed),
         num_workers=workers,
         worker_init_fn=one_thread,
         prefetch_factor=4 if workers else None,

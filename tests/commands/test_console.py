@@ -28,7 +28,9 @@ def test_with_json_stdout_holds_one_object_and_the_rest_goes_to_stderr(capsys):
         console.table("scores", ["class", "IoU"], [("road", 0.5)])
         console.progress(Progress("scoring", 1, 2, message="best so far"))
         console.done(
-            {"miou": math.nan, "size_hw": (1, 2), "path": Path("a")}, artifacts=["out/a.png"], next_command="segformer x"
+            {"miou": math.nan, "size_hw": (1, 2), "path": Path("a")},
+            artifacts=["out/a.png"],
+            next_command="segformer x",
         )
     out, err = capsys.readouterr()
     assert json.loads(out) == {

@@ -30,9 +30,8 @@ def open_data(
     layout, root = locate(data)
     known = layout.split_names(root)
     if split not in known:
-        raise DataError(
-            f"{data} has no split {split!r}", where=str(root), hint=did_you_mean(split, known) or f"needs {layout.NEEDS}"
-        )
+        hint = did_you_mean(split, known) or f"needs {layout.NEEDS}"
+        raise DataError(f"{data} has no split {split!r}", where=str(root), hint=hint)
     if layout is folder:
         found = folder.open_split(root, split, image_suffix, mask_suffix)
     elif image_suffix or mask_suffix:

@@ -183,7 +183,8 @@ def _classes(
         ignore_index = ignore_index_for(len(names))
         return names, identity_ids(len(names), ignore_index), ignore_index
     present: set[int] = set()
-    for images, masks in sorted({found[:2] for found in map(lambda split: _find(root, split), SPLITS) if found}):
+    folders = {found[:2] for split in SPLITS if (found := _find(root, split)) is not None}
+    for images, masks in sorted(folders):
         for pair in pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix):
             assert pair.mask is not None
             present.update(np.unique(read_mask(pair.mask)).tolist())

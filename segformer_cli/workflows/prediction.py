@@ -1,0 +1,333 @@
+"""Prediction: pictures in, masks and overlays out; one bad picture does not stop the others."""
+
+from __future__ import annotations
+
+import glob
+import io
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segformer_cli.atomic import refuse_existing
+from segformer_cli.config import PredictConfig
+from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.engine.device import choose_device, choose_dtype
+from segformer_cli.engine.inference import Segmenter
+from segformer_cli.engine.loading import load_model
+from segformer_cli.errors import ImageError, UsageError
+from segformer_cli.images import PICTURE_SUFFIXES, Ids, Picture, read_image, write_image, write_mask
+from segformer_cli.model.checkpoint import ModelConfig
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.overlay import draw_overlay
+from segformer_cli.progress import NotebookProgress, Progress, ProgressListener, ignore_progress
+from segformer_cli.resize import parse_size
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """A class present in a picture, and the share of its pixels."""
+
+    id: int
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The classes of one picture; shows itself as an overlay in a notebook.
+
+    `mask` is (H, W) class ids, uint8, or uint16 with more than 255 classes, at the picture's own size.
+    """
+
+    picture: Picture
+    mask: Ids
+    config: ModelConfig
+
+    @cached_property
+    def classes(self) -> tuple[ClassShare, ...]:
+        """The classes present, largest first."""
+        counts = np.bincount(self.mask.ravel(), minlength=self.config.num_classes)
+        order = np.argsort(-counts, kind="stable")
+        names = self.config.class_names
+        return tuple(
+            ClassShare(int(index), names[index], float(counts[index] / self.mask.size))
+            for index in order
+            if counts[index] and index < len(names)
+        )
+
+    def overlay(self, opacity: float = 0.5) -> Picture:
+        """The picture blended with its class colours, a legend to the right, (H, W', 3)."""
+        palette = self.config.palette
+        rows = [(found.name, palette[found.id], found.share) for found in self.classes]
+        return draw_overlay(
+            self.picture, self.mask, palette, rows, ignore_index=self.config.ignore_index, opacity=opacity
+        )
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """`path`, now the mask as a palette PNG whose pixel values are the class ids.
+
+        Raises:
+            SegFormerError: the file exists and `force` is not set.
+        """
+        return write_mask(Path(path), self.mask, self.config.palette, force=force)
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(self.overlay()).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+class Predictor:
+    """A network ready to predict pictures: from a path, an array (H, W, 3) uint8 RGB, or a PIL image.
+
+    Args:
+        model: a network or WEIGHTS.
+        size: as `--size`; default: the checkpoint's own policy.
+    """
+
+    def __init__(
+        self, model: SegFormer | str | Path, *, device: str = "auto", precision: str = "auto", size: str | None = None
+    ) -> None:
+        if not isinstance(model, SegFormer):
+            model = load_model(model)
+        if model.config is None:
+            raise UsageError("the model has no .config", hint="build it with segformer_cli.build_model or load_model")
+        where = choose_device(device)
+        policy = parse_size(size) if size else None
+        self._segmenter = Segmenter.of(model, where, choose_dtype(precision, where), policy)
+
+    def __call__(self, source: str | Path | Picture | Image.Image) -> Prediction:
+        """The classes of one picture.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        picture = as_picture(source)
+        return Prediction(picture, self._segmenter.mask(picture), self._segmenter.config)
+
+    def predict_all(
+        self, sources: Iterable[str | Path | Picture | Image.Image], *, progress: bool = False
+    ) -> list[Prediction]:
+        """The predictions of many pictures; `progress` draws a bar."""
+        with NotebookProgress() as bar:
+            found = []
+            for done, source in enumerate(sources, 1):
+                found.append(self(source))
+                if progress:
+                    bar(Progress("predict", done, len(sources) if isinstance(sources, Sequence) else None, "image"))
+        return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture and the files that come of it."""
+
+    input: Path
+    mask: Path | None
+    overlay: Path | None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files, as text."""
+        return tuple(str(path) for path in (self.mask, self.overlay) if path is not None)
+
+
+@dataclass(frozen=True)
+class PredictedImage:
+    """What was found in one picture, and where it was written."""
+
+    input: str
+    outputs: tuple[str, ...]
+    size_hw: tuple[int, int]
+    classes: tuple[ClassShare, ...]
+    ms: float
+
+
+@dataclass(frozen=True)
+class FailedImage:
+    """A picture that could not be done, and why."""
+
+    input: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What `predict` did; `out` is where its files are."""
+
+    images: tuple[PredictedImage, ...]
+    failed: tuple[FailedImage, ...]
+    out: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[ClassShare, ...]:
+        """The classes of all pictures together, each picture counting alike, largest first."""
+        shares: dict[tuple[int, str], float] = {}
+        for image in self.images:
+            for found in image.classes:
+                key = found.id, found.name
+                shares[key] = shares.get(key, 0.0) + found.share / len(self.images)
+        ordered = sorted(shares.items(), key=lambda item: -item[1])
+        return tuple(ClassShare(index, name, share) for (index, name), share in ordered)
+
+
+def predict(config: PredictConfig, progress: ProgressListener = ignore_progress) -> Predictions:
+    """Masks and overlays of all inputs, written where `config.out` says.
+
+    Raises:
+        ImageError: the only picture cannot be read.
+        UsageError: an input names no picture, or two would write one file.
+        SegFormerError: an output exists and `force` is not set.
+    """
+    jobs, out = plan(config)
+    model = load_model(config.weights, offline=config.offline, progress=progress)
+    predictor = Predictor(model, device=config.device, precision=config.precision, size=config.size)
+    done: list[PredictedImage] = []
+    failed: list[FailedImage] = []
+    for index, job in enumerate(jobs, 1):
+        try:
+            done.append(_run(job, predictor, config))
+        except (ImageError, ValueError) as error:
+            if len(jobs) == 1:
+                raise
+            failed.append(FailedImage(str(job.input), str(error).replace("\n", "; ")))
+        progress(Progress("predict", index, len(jobs), "image"))
+    return Predictions(tuple(done), tuple(failed), str(out), _notes(config, model.config))
+
+
+def plan(config: PredictConfig) -> tuple[list[Job], Path]:
+    """Every picture with the files it will write, and the place they share; nothing is written yet.
+
+    Raises:
+        UsageError, ImageError, SegFormerError: as `predict`.
+    """
+    if not config.inputs:
+        raise UsageError("no picture is named", hint="give files, folders, globs, or `sample`")
+    if not config.save:
+        raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
+    pictures = find_pictures(config.inputs)
+    out = Path(config.out) if config.out else _next_folder()
+    if out.suffix and not out.is_dir():
+        jobs = [_single(pictures, out, config)]
+    else:
+        jobs = [_job(picture, out / relative, config) for picture, relative in pictures]
+    _refuse_collisions(jobs, force=config.force)
+    return jobs, out
+
+
+def find_pictures(inputs: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Each picture of the inputs in order, and its path relative to the folder it was found through.
+
+    Raises:
+        ImageError: an input names nothing.
+    """
+    found: list[tuple[Path, Path]] = []
+    for text in inputs:
+        path = Path(text).expanduser()
+        if text == "sample" and not path.exists():
+            pairs = open_data("sample", "val").pairs
+            found += [(pair.image, Path(pair.image.name)) for pair in pairs]
+        elif path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURE_SUFFIXES)
+            if not inside:
+                raise ImageError(
+                    f"there are no pictures in the folder {text}", where=str(path.absolute()), hint=_suffixes()
+                )
+            found += [(each, each.relative_to(path)) for each in inside]
+        elif path.exists():
+            found.append((path, Path(path.name)))
+        else:
+            matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+            if not matches:
+                raise ImageError(f"there is no picture {text}", where=str(path.absolute()))
+            found += [(match, Path(match.name)) for match in matches if match.is_file()]
+    return found
+
+
+def as_picture(source: str | Path | NDArray[np.generic] | Image.Image) -> Picture:
+    """(H, W, 3) uint8 RGB of a path, an array, or a PIL image.
+
+    Raises:
+        ImageError: the file cannot be read, or the array is no picture.
+    """
+    if isinstance(source, (str, Path)):
+        return read_image(Path(source))
+    array = np.asarray(source.convert("RGB") if isinstance(source, Image.Image) else source)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+        raise ImageError(
+            f"an array of shape {array.shape} and type {array.dtype} is no picture",
+            hint="give (H, W, 3) uint8 in RGB order",
+        )
+    return np.ascontiguousarray(array)
+
+
+def _run(job: Job, predictor: Predictor, config: PredictConfig) -> PredictedImage:
+    began = time.perf_counter()
+    found = predictor(job.input)
+    if job.mask is not None:
+        found.save(job.mask, force=config.force)
+    if job.overlay is not None:
+        write_image(job.overlay, found.overlay(config.opacity), force=config.force)
+    ms = (time.perf_counter() - began) * 1000
+    height, width = found.mask.shape
+    return PredictedImage(str(job.input), job.outputs, (height, width), found.classes, ms)
+
+
+def _single(pictures: list[tuple[Path, Path]], out: Path, config: PredictConfig) -> Job:
+    if len(pictures) != 1:
+        raise UsageError(
+            f"-o {out} is one file, the inputs are {len(pictures)} pictures", hint=f"give a folder: -o {out.stem}/"
+        )
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"-o {out}: masks are written as PNG", hint=f"-o {out.with_suffix('.png')}")
+    return _job(pictures[0][0], out, config)
+
+
+def _job(picture: Path, target: Path, config: PredictConfig) -> Job:
+    """Masks keep the picture's name; an overlay written beside one is called <name>_overlay.png."""
+    mask = target.with_suffix(".png") if "mask" in config.save else None
+    name = f"{target.stem}_overlay.png" if mask is not None else f"{target.stem}.png"
+    overlay = target.with_name(name) if "overlay" in config.save else None
+    return Job(picture, mask, overlay)
+
+
+def _refuse_collisions(jobs: list[Job], *, force: bool) -> None:
+    writers: dict[Path, Path] = {}
+    inputs = {job.input.resolve() for job in jobs}
+    for job in jobs:
+        for path in (job.mask, job.overlay):
+            if path is None:
+                continue
+            if path.resolve() in inputs:
+                raise UsageError(f"{path} is a picture that is to be read", hint="write into another folder: -o out/")
+            if path in writers:
+                raise UsageError(
+                    f"{writers[path]} and {job.input} would both write {path}",
+                    hint="predict them into different folders",
+                )
+            writers[path] = job.input
+            refuse_existing(path, force=force)
+
+
+def _notes(config: PredictConfig, model: ModelConfig) -> tuple[str, ...]:
+    if config.weights == "sample" and config.inputs != ("sample",):
+        return ("the sample weights know only drawn streets; on real photos expect little of them (-w b0-ade20k)",)
+    return ()
+
+
+def _next_folder() -> Path:
+    number = 1
+    while (folder := Path("runs") / "predict" / str(number)).exists():
+        number += 1
+    return folder
+
+
+def _suffixes() -> str:
+    return "pictures end in " + ", ".join(PICTURE_SUFFIXES)
