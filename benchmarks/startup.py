@@ -8,18 +8,13 @@ Prints the medians, in seconds of user and system time, and writes them to bench
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
-from datetime import datetime, timezone
-from importlib.metadata import version
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from record import ROOT, write_record
+
 CASES = {
     "python": ["-c", "pass"],
     "import segformer_cli": ["-c", "import segformer_cli"],
@@ -43,20 +38,7 @@ def main() -> None:
     cpu_s = {name: statistics.median(cpu_seconds(case) for _ in range(rounds)) for name, case in CASES.items()}
     for name, seconds in cpu_s.items():
         print(f"{seconds:6.3f} s  {name}")
-    now = datetime.now(timezone.utc)
-    result = {
-        "benchmark": "startup",
-        "date": now.isoformat(timespec="seconds"),
-        "command": "python " + " ".join(["benchmarks/startup.py", *sys.argv[1:]]),
-        "machine": {"system": platform.platform(), "cpu_cores": os.cpu_count()},
-        "versions": {"python": platform.python_version(), "typer": version("typer"), "rich": version("rich")},
-        "rounds": rounds,
-        "median_cpu_s": cpu_s,
-    }
-    path = ROOT / "benchmarks" / "results" / f"startup-{now:%Y-%m-%d}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(path.relative_to(ROOT))
+    write_record("startup", {"rounds": rounds, "median_cpu_s": cpu_s})
 
 
 if __name__ == "__main__":

@@ -79,8 +79,10 @@ def write_mask(path: Path, mask: Ids, palette: Sequence[tuple[int, int, int]], *
     """`path`, now a PNG whose pixel values are the class ids: with the palette's colours if 8-bit, else 16-bit grey."""
     image = Image.fromarray(mask)
     if mask.dtype == np.uint8:
-        image = image.convert("L")
-        image.putpalette(np.asarray(palette, np.uint8).tobytes())
+        # All 256 colours are given: Pillow stores fewer bits a pixel for fewer, and would lose id 255.
+        colours = np.zeros((256, 3), np.uint8)
+        colours[: len(palette)] = palette
+        image.putpalette(colours.tobytes())
     with replacing(path, force=force) as temporary:
         image.save(temporary, format="PNG")
     return path

@@ -30,7 +30,7 @@ def png_bytes(values: np.ndarray, bits: int, colour_type: int) -> bytes:
 
     height, width = values.shape
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0))
-    palette = chunk(b"PLTE", bytes(range(0, 3 * min(2**bits, 80)))) if colour_type == 3 else b""
+    palette = chunk(b"PLTE", bytes(range(3 * min(2**bits, 80)))) if colour_type == 3 else b""
     return b"\x89PNG\r\n\x1a\n" + head + palette + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

@@ -13,7 +13,11 @@ from segformer_cli.resize import NATIVE, SizePolicy, parse_size, resize_image
 
 @pytest.mark.parametrize(
     ("source", "fitted", "aligned"),
-    [((480, 640), (512, 683), (512, 704)), ((500, 3000), (341, 2048), (352, 2048)), ((640, 480), (683, 512), (704, 512))],
+    [
+        ((480, 640), (512, 683), (512, 704)),
+        ((500, 3000), (341, 2048), (352, 2048)),
+        ((640, 480), (683, 512), (704, 512)),
+    ],
 )
 def test_ade20k_sizes_are_those_of_the_released_pipeline(
     source: tuple[int, int], fitted: tuple[int, int], aligned: tuple[int, int]

@@ -75,7 +75,7 @@ def train(
     with o.console(context) as console:
         settings = o.settled(TrainConfig, context)
 
-        from segformer_cli.model.hub import provenance
+        from segformer_cli.model.named_weights import provenance
         from segformer_cli.workflows import training
 
         if settings.preset is None:

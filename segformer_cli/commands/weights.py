@@ -21,7 +21,7 @@ app = typer.Typer(
     epilog=epilog(
         "segformer weights list",
         "segformer weights info sample",
-        "segformer weights convert segformer.b0.512x1024.city.160k.pth -o b0-city.safetensors",
+        "segformer weights convert segformer.b0.512x1024.city.160k.pth b0-city.safetensors",
     ),
 )
 
@@ -29,8 +29,8 @@ LIST_EXAMPLES = epilog("segformer weights list", "segformer weights list --json"
 INFO_EXAMPLES = epilog("segformer weights info sample", "segformer weights info runs/train/NAME --json")
 DOWNLOAD_EXAMPLES = epilog("segformer weights download b0-ade20k", "segformer weights download nvidia/mit-b2")
 CONVERT_EXAMPLES = epilog(
-    "segformer weights convert segformer.b0.512x1024.city.160k.pth -o b0-city.safetensors",
-    "segformer weights convert runs/train/NAME --to hf -o my-model/",
+    "segformer weights convert segformer.b0.512x1024.city.160k.pth b0-city.safetensors",
+    "segformer weights convert runs/train/NAME my-model/ --to hf",
 )
 VERIFY_EXAMPLES = epilog(
     "segformer weights verify official.pth converted.safetensors", "segformer weights verify b0-ade20k my-model/ --json"
@@ -40,7 +40,8 @@ Weights = typer.Argument(metavar="WEIGHTS", help="A file, a folder, a hub name, 
 Other = typer.Argument(metavar="WEIGHTS", help="To compare with.", show_default=False)
 Name = typer.Argument(metavar="NAME", help="A short name, or owner/name on the hub.", show_default=False)
 To = typer.Option("--to", metavar="FORMAT", help="segformer, official, hf, mmseg-backbone, smp.", rich_help_panel=o.HOW)
-Out = typer.Option("--out", "-o", metavar="PATH", help="The new file or folder.", rich_help_panel=o.OUTPUT)
+Source = typer.Argument(metavar="SRC", help="A file, a folder, a hub name, or sample.", show_default=False)
+Destination = typer.Argument(metavar="DST", help="The new file or folder.", show_default=False)
 
 
 @app.command("list", cls=Page, epilog=LIST_EXAMPLES)
@@ -75,7 +76,7 @@ def info(
 ) -> None:
     """Say what a file of weights holds, and whose it is."""
     with o.console(context) as console:
-        from segformer_cli.model.hub import provenance
+        from segformer_cli.model.named_weights import provenance
         from segformer_cli.workflows.conversion import inspect_weights
 
         found = inspect_weights(weights, offline=bool(offline))
@@ -100,10 +101,10 @@ def download(
 ) -> None:
     """Fetch published weights into the cache."""
     with o.console(context) as console:
-        from segformer_cli.model import hub
+        from segformer_cli.model import hub, named_weights
 
         cached = hub.is_cached(name)
-        if notice := hub.licence_notice(name):
+        if notice := named_weights.licence_notice(name):
             console.say(notice)
         if dry_run:
             plan = "nothing to fetch: the files are here" if cached else f"would fetch {name} into the cache"
@@ -111,7 +112,7 @@ def download(
             return
         folder = hub.fetch(name, offline=bool(offline), progress=console.progress)
         console.done(
-            {"name": name, "path": str(folder), "licence": hub.licence_of(name)},
+            {"name": name, "path": str(folder), "licence": named_weights.licence_of(name)},
             artifacts=[str(folder)],
             summary=str(folder),
             next_command=f"segformer predict street.jpg -w {name} -o street.png",
@@ -121,8 +122,8 @@ def download(
 @app.command("convert", cls=Page, epilog=CONVERT_EXAMPLES)
 def convert(
     context: typer.Context,
-    weights: Annotated[str, Weights],
-    out: Annotated[Path, Out],
+    weights: Annotated[str, Source],
+    out: Annotated[Path, Destination],
     to: Annotated[str, To] = "segformer",
     force: o.ForceOption = None,
     offline: o.OfflineOption = None,

@@ -6,12 +6,12 @@ then to the picture), as the released code does, and only then compared; strips 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from segformer_cli.classes import mask_dtype
 from segformer_cli.data.transforms import normalise
 from segformer_cli.images import Ids
 from segformer_cli.model.checkpoint import ModelConfig
-from segformer_cli.model.segformer import SegFormer
+from segformer_cli.model.segformer import SegFormer, upsample
 from segformer_cli.resize import SizePolicy, resize_image
 
 STRIP_VALUES = 4_000_000
@@ -40,8 +40,16 @@ class Segmenter:
     def of(
         cls, model: SegFormer, device: torch.device, dtype: torch.dtype = torch.float32, size: SizePolicy | None = None
     ) -> Segmenter:
-        """The network fused and moved; `size` overrides the policy of its checkpoint."""
-        return cls(model.to(device).fused(), model.config, device, dtype, size)
+        """The network fused and moved; `size` overrides the policy of its checkpoint.
+
+        One class (a sigmoid output z) is read as two, the other scoring 0, so that nothing after the
+        network needs a second way.
+        """
+        config: ModelConfig = model.config
+        if config.num_classes == 1:
+            names, colours = ("background", *config.class_names), ((0, 0, 0), *config.palette)
+            config = dataclasses.replace(config, class_names=names, palette=colours)
+        return cls(model.to(device).fused(), config, device, dtype, size)
 
     @property
     def policy(self) -> SizePolicy:
@@ -57,6 +65,8 @@ class Segmenter:
         """Logits (B, K, ceil(H / 4), ceil(W / 4)) in fp32, on the device, of prepared pictures (B, C, H, W)."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits: Tensor = self.model(images.to(self.device))
+        if logits.shape[1] == 1:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         return logits.float()
 
     def mask(self, image: NDArray[np.generic]) -> Ids:
@@ -135,8 +145,7 @@ def _stretch(rows: Tensor, width: int) -> Tensor:
     if rows.shape[1] == width:
         return rows
     image = rows.permute(2, 0, 1)[None]                            # (1, K, rows, w), channels last in memory
-    image = F.interpolate(image, size=(rows.shape[0], width), mode="bilinear", align_corners=False)
-    return image[0].permute(1, 2, 0)
+    return upsample(image, (rows.shape[0], width))[0].permute(1, 2, 0)
 
 
 def _hw(images: Tensor) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from segformer_cli.model.checkpoint import (
 )
 from segformer_cli.model.formats import read_any
 from segformer_cli.model.segformer import SegFormer
-from segformer_cli.progress import ProgressListener, ignore_progress
+from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 
 SAMPLE = "sample"
 SAMPLE_FILE = "sample.safetensors"
@@ -50,13 +50,16 @@ def load_checkpoint_from(
         return _from_folder(path)
     if path.exists():
         return read_any(path)
-    from segformer_cli.model import hub
+    from segformer_cli.model import hub, named_weights
 
     name = str(weights)
-    if not hub.is_hub_name(name) and _looks_like_a_path(name):
+    if not named_weights.is_hub_name(name) and _looks_like_a_path(name):
         raise WeightsError(f"there is no file or folder {name!r}", where=str(path.absolute().parent))
+    told_before = hub.is_cached(name)
     checkpoint = read_any(hub.fetch(name, offline=offline, progress=progress))
-    config = dataclasses.replace(checkpoint.config, origin=name, licence=hub.licence_of(name))
+    if not told_before:
+        progress(Progress("weights", 1, 1, "file", message=named_weights.licence_notice(name)))
+    config = dataclasses.replace(checkpoint.config, origin=name, licence=named_weights.licence_of(name))
     return dataclasses.replace(checkpoint, config=config)
 
 

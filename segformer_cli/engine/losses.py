@@ -7,6 +7,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from segformer_cli.model.segformer import upsample
+
 
 def segmentation_loss(
     logits: Tensor, targets: Tensor, ignore_index: int, mean: Literal["all", "valid"] = "all"
@@ -18,7 +20,7 @@ def segmentation_loss(
         targets: (B, H, W) class ids.
         mean: divide by all pixels, ignored ones counting 0 (the released code), or by the labelled ones.
     """
-    logits = F.interpolate(logits.float(), size=targets.shape[-2:], mode="bilinear", align_corners=False)
+    logits = upsample(logits.float(), (targets.shape[-2], targets.shape[-1]))
     # One row a pixel: the network's logits are channels last in memory, so nothing is copied, and the
     # softmax runs over neighbours.
     rows = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])

@@ -7,32 +7,22 @@ the licence and the errors. The client is imported inside functions: it reads it
 
 from __future__ import annotations
 
-import difflib
 import errno
 import hashlib
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError, WeightsError
+from segformer_cli.model.named_weights import CONFIG, NAMED_WEIGHTS, PREPROCESSOR, NamedWeights, find, guess
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 
-NVIDIA_LICENCE = "NVIDIA Source Code License for SegFormer (non-commercial)"
-
-CONFIG = "config.json"
-PREPROCESSOR = "preprocessor_config.json"
-SAFETENSORS = "model.safetensors"
-PICKLE = "pytorch_model.bin"
-
-_REPO = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
-_FILE_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pt2", ".onnx", ".xml", ".yaml", ".json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HUB_TIMEOUT_S = 10
 _DISK_PROBLEMS = {
@@ -42,24 +32,6 @@ _DISK_PROBLEMS = {
     errno.EPERM: "no right to write into the cache",
     errno.EROFS: "the cache is read-only: no place",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedWeights:
-    """Where published weights lie, and what they are.
-
-    The first of `files` that the repository has is taken. `sha256` is that of the first one at `revision`;
-    None where nobody published it, and the hub's own hash of the file is then the only one to compare with.
-    """
-
-    name: str
-    repo: str
-    variant: str | None = None
-    task: str | None = None
-    licence: str
-    files: tuple[str, ...] = (SAFETENSORS, PICKLE)
-    revision: str = "main"
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,85 +44,6 @@ class KnownWeights:
     task: str
     licence: str
     cached: bool
-
-
-def _nvidia(variant: str, task: str, repo: str, suffix: str = "") -> NamedWeights:
-    name = f"{variant}-{task}{suffix}"
-    return NamedWeights(name=name, repo=f"nvidia/{repo}", variant=variant, task=task, licence=NVIDIA_LICENCE)
-
-
-_PUBLISHED = (
-    NamedWeights(
-        name="b0-ade20k",
-        repo="nvidia/segformer-b0-finetuned-ade-512-512",
-        variant="b0",
-        task="ade20k",
-        licence=NVIDIA_LICENCE,
-        files=(SAFETENSORS,),
-        # Not measured by us: read in public files that pin this commit and give the same hash, with 15,036,944
-        # bytes ("FCP atlas flower-ROI v3", 2026-08-31, "also reported by the pinned Hugging Face blob metadata",
-        # and nine more files that a text search for the hash finds). `make online-check` confirms it.
-        revision="489d5cd81a0b59fab9b7ea758d3548ebe99677da",
-        sha256="6ae39addd01de6b1b8bde2cf677d43a5cd733424b8d186de3f95d1c51fee23f9",
-    ),
-    *(_nvidia(f"b{i}", "ade20k", f"segformer-b{i}-finetuned-ade-512-512") for i in range(1, 5)),
-    _nvidia("b5", "ade20k", "segformer-b5-finetuned-ade-640-640"),
-    *(_nvidia(f"b{i}", "cityscapes", f"segformer-b{i}-finetuned-cityscapes-1024-1024") for i in range(6)),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-512-1024", "-512x1024"),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-640-1280", "-640x1280"),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-768-768", "-768x768"),
-    *(_nvidia(f"b{i}", "imagenet", f"mit-b{i}") for i in range(6)),
-)
-
-NAMED_WEIGHTS: Mapping[str, NamedWeights] = MappingProxyType({row.name: row for row in _PUBLISHED})
-"""Short name -> where it lies. Source: the published repositories of the authors."""
-
-
-def is_hub_name(text: str) -> bool:
-    """Whether `text` reads as weights on the hub: a short name, or `owner/name`.
-
-    The disk is not asked: `runs/first` reads as one too, so look for a file or folder of that name first.
-
-    >>> is_hub_name("b0-ade20k"), is_hub_name("nvidia/mit-b0"), is_hub_name("runs/best.pth")
-    (True, True, False)
-    """
-    if text.lower() in NAMED_WEIGHTS:
-        return True
-    return _REPO.fullmatch(text) is not None and not text.lower().endswith(_FILE_ENDINGS)
-
-
-def licence_of(name: str) -> str | None:
-    """The licence to store in what is made from the weights `name`; None for a name that is not on the hub.
-
-    For a repository that we know nothing of the answer says so: "none" would be a claim.
-    """
-    return _find(name).licence if is_hub_name(name) else None
-
-
-def licence_notice(name: str) -> str | None:
-    """What a user is told once of the licence of the weights `name`; None for a name not on the hub."""
-    if not is_hub_name(name):
-        return None
-    weights = _find(name)
-    if weights.licence != NVIDIA_LICENCE:
-        return f"{weights.name}: licence {weights.licence}; it may bind what you train or export from them"
-    return (
-        f"{weights.name}: {NVIDIA_LICENCE}: for research or evaluation only, and so is what you train or export "
-        "from these weights; `train -w none` starts without them"
-    )
-
-
-def provenance(licence: str | None) -> str:
-    """The line that `weights info`, training summaries and exported files carry, from `ModelConfig.licence`.
-
-    >>> provenance(NVIDIA_LICENCE), provenance(None)
-    ('contains NVIDIA weights: non-commercial', 'no third-party weights')
-    """
-    if licence is None:
-        return "no third-party weights"
-    if licence == NVIDIA_LICENCE:
-        return "contains NVIDIA weights: non-commercial"
-    return f"contains third-party weights: licence {licence}"
 
 
 def known_names() -> list[KnownWeights]:
@@ -167,7 +60,7 @@ def is_cached(name: str) -> bool:
     Raises:
         WeightsError: there are no weights of that name.
     """
-    weights = _find(name)
+    weights = find(name)
     _settle_client()
     return _cached_file(weights) is not None
 
@@ -187,7 +80,7 @@ def fetch(name: str, *, offline: bool = False, progress: ProgressListener = igno
         WeightsError: no such weights, no access to them, or the file is not the published one (and removed).
         EnvironmentLacksError: they are not in the cache, and the network or room on the disk is missing.
     """
-    weights = _find(name)
+    weights = find(name)
     _settle_client()
     from huggingface_hub import constants
 
@@ -209,24 +102,6 @@ def fetch(name: str, *, offline: bool = False, progress: ProgressListener = igno
             raise
         file, hub_hash = cached, _hash_in_cache(cached)
     return _verified(file, weights, hub_hash)
-
-
-def _find(name: str) -> NamedWeights:
-    short = name.lower()
-    for row in NAMED_WEIGHTS.values():
-        if short in (row.name, row.repo):
-            return row
-    if not is_hub_name(name):
-        raise WeightsError(f"there are no weights named {name!r}", hint=_guess(short))
-    converted = name.startswith(("nvidia/segformer-", "nvidia/mit-", "smp-hub/segformer-", "smp-hub/mit_"))
-    licence = NVIDIA_LICENCE if converted else f"not known here, see the model card of {name}"
-    return NamedWeights(name=name, repo=name, licence=licence)
-
-
-def _guess(name: str) -> str:
-    known = [*NAMED_WEIGHTS, *(row.repo for row in NAMED_WEIGHTS.values())]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else "`segformer weights list` shows the names"
 
 
 def _settle_client() -> None:
@@ -430,9 +305,9 @@ def _refusal(error: Exception, weights: NamedWeights) -> WeightsError | None:
     if isinstance(error, errors.RevisionNotFoundError):
         return WeightsError(f"{weights.repo} has no revision {weights.revision}", where=where)
     if isinstance(error, errors.HFValidationError):
-        return WeightsError(f"{weights.repo!r} is not a name that the hub allows", hint=_guess(weights.name))
+        return WeightsError(f"{weights.repo!r} is not a name that the hub allows", hint=guess(weights.name))
     if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403, 404):
-        hint = f"{_guess(weights.name)} (a private one needs HF_TOKEN)"
+        hint = f"{guess(weights.name)} (a private one needs HF_TOKEN)"
         return WeightsError(f"the hub has no {weights.repo}, or it is private", where=where, hint=hint)
     return None
 

@@ -329,17 +329,24 @@ class SegFormer(nn.Module):
         return fused.eval()
 
 
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h, w) brought to `size` bilinearly, corners not aligned; the memory format is kept."""
+    if maps.device.type == "mps":
+        maps = maps.contiguous()    # Apple's kernel gets the backward pass of other layouts wrong
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
 def _project_and_sum(features: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor) -> Tensor:
     """The sum of all stages, each projected at its own resolution, then upsampled to the first: (B, D, H, W).
 
     The bias joins at the deepest stage, where it is cheapest: upsampling keeps a constant.
     """
-    size = features[0].shape[-2:]
+    size = (features[0].shape[-2], features[0].shape[-1])
     total = F.linear(features[0].permute(0, 2, 3, 1), weights[0]).permute(0, 3, 1, 2)
     for stage in range(1, len(weights)):
         last = stage == len(weights) - 1
         small = F.linear(features[stage].permute(0, 2, 3, 1), weights[stage], bias if last else None)
-        total += F.interpolate(small.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False)
+        total += upsample(small.permute(0, 3, 1, 2), size)
     return total
 
 

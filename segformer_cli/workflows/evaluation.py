@@ -88,10 +88,10 @@ def evaluate(config: EvalConfig, progress: ProgressListener = ignore_progress) -
     if not split.labelled:
         raise DataError(f"split {split.name!r} of {split.data} has no labels to score against", where=str(split.root))
     model = load_model(weights, offline=config.offline, progress=progress)
-    check_classes(model.config, split)
     device = choose_device(config.device)
     size = parse_size(config.size) if config.size else None
     segmenter = Segmenter.of(model, device, choose_dtype(config.precision, device), size)
+    check_classes(segmenter.config, split)
     began = time.perf_counter()
     confusion = score_split(segmenter, split, config.batch_size, config.workers, progress)
     seconds = time.perf_counter() - began

@@ -104,6 +104,7 @@ def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> T
         DataError, WeightsError, UsageError: something asked for is not there or has no meaning.
     """
     get_variant(config.variant)
+    _refuse_nonsense(config)
     device = choose_device(config.device)
     train = open_data(config.data, "train", image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
     val = open_data(config.data, "val", image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
@@ -255,12 +256,9 @@ def _filled(config: TrainConfig, train: Split, device: torch.device) -> TrainCon
         raise UsageError("--iterations and --epochs are both given", hint="give one of them")
     iterations = config.iterations
     if iterations is None and config.epochs is not None:
-        iterations = round(config.epochs * len(train) / config.batch_size)
+        iterations = max(1, round(config.epochs * len(train) / config.batch_size))
     elif iterations is None:
         iterations = min(max(EPOCHS * len(train) // config.batch_size, FEWEST), MOST)
-    for name, value in (("iterations", iterations), ("batch_size", config.batch_size), ("log_every", config.log_every)):
-        if value < 1:
-            raise UsageError(f"{name} is {value}, it must be at least 1")
     eval_every = config.eval_every or max(1, iterations // 10)
     return dataclasses.replace(
         config,
@@ -273,6 +271,32 @@ def _filled(config: TrainConfig, train: Split, device: torch.device) -> TrainCon
         workers=config.workers if config.workers is not None else default_workers(),
         device=str(device),
     )
+
+
+def _refuse_nonsense(config: TrainConfig) -> None:
+    """Nothing where every number is in the range that has a meaning.
+
+    Raises:
+        UsageError: the first that is not, with its range.
+    """
+    least_one = ("iterations", "batch_size", "eval_every", "checkpoint_every", "eval_limit", "log_every")
+    for name in least_one:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is {value}", hint="it must be at least 1")
+    for name in ("flip", "drop_path", "dropout", "cat_max_ratio"):
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name} is {value:g}", hint="it must lie in 0 to 1")
+    for name in ("lr", "weight_decay", "head_lr_multiplier", "poly_power", "warmup", "epochs", "workers"):
+        value = getattr(config, name)
+        if value is not None and value < 0:
+            raise UsageError(f"{name} is {value:g}", hint="it must not be negative")
+    low, high = config.scale_range
+    if not 0 < low <= high:
+        raise UsageError(f"scale_range is {low:g} to {high:g}", hint="give two positive numbers, the smaller first")
+    if config.crop_size is not None and min(config.crop_size) < ALIGN:
+        raise UsageError(f"crop_size is {config.crop_size}", hint=f"each side must be at least {ALIGN}")
 
 
 def _crop_for(train: Split) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from segformer_cli.classes import class_set, default_palette
 from segformer_cli.engine import loading
 from segformer_cli.engine.loading import build_model, inflated, load_checkpoint_from, load_model, start_from
 from segformer_cli.errors import EnvironmentLacksError, UsageError, WeightsError
-from segformer_cli.model import hub
+from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import Checkpoint, ModelConfig, network_from, save_checkpoint
 from segformer_cli.model.formats import huggingface, official
 
@@ -61,7 +61,7 @@ def test_a_hub_name_is_fetched_and_carries_its_licence(
 
     config = load_checkpoint_from("b0-cityscapes", offline=True).config
 
-    assert (config.origin, config.licence) == ("b0-cityscapes", hub.NVIDIA_LICENCE)
+    assert (config.origin, config.licence) == ("b0-cityscapes", named_weights.NVIDIA_LICENCE)
 
 
 def test_a_hub_name_that_is_not_cached_needs_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

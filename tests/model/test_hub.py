@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from segformer_cli.errors import WeightsError
-from segformer_cli.model import hub
+from segformer_cli.model import hub, named_weights
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "c0ffee" + 34 * "0"
@@ -242,13 +242,13 @@ def test_a_file_other_than_the_hub_promised_is_refused_and_removed(machine: Mach
 
 
 def test_a_file_other_than_the_table_promises_is_refused(machine: Machine, small_hub: Hub) -> None:
-    repo = hub.NAMED_WEIGHTS["b0-ade20k"].repo
+    repo = named_weights.NAMED_WEIGHTS["b0-ade20k"].repo
     small_hub.files = {f"{repo}/config.json": b"{}", f"{repo}/model.safetensors": b"another file"}
 
     refused = machine.fetch("b0-ade20k")
 
     assert refused["error"] == "WeightsError"
-    assert f"the table of this package says {hub.NAMED_WEIGHTS['b0-ade20k'].sha256}" in refused["text"]
+    assert f"the table of this package says {named_weights.NAMED_WEIGHTS['b0-ade20k'].sha256}" in refused["text"]
 
 
 def test_a_cached_file_that_was_damaged_later_is_refused(machine: Machine, small_hub: Hub) -> None:
@@ -334,15 +334,15 @@ def test_offline_takes_what_is_cached_and_asks_for_nothing(
 
 def test_every_variant_has_its_published_weights() -> None:
     tasks = ("ade20k", "cityscapes", "imagenet")
-    assert {f"b{i}-{task}" for i in range(6) for task in tasks} <= set(hub.NAMED_WEIGHTS)
-    assert all(name.startswith(f"{row.variant}-{row.task}") for name, row in hub.NAMED_WEIGHTS.items())
-    assert hub.NAMED_WEIGHTS["b5-ade20k"].repo == "nvidia/segformer-b5-finetuned-ade-640-640"
-    assert hub.NAMED_WEIGHTS["b0-cityscapes-640x1280"].repo.endswith("cityscapes-640-1280")
-    assert len({row.repo for row in hub.NAMED_WEIGHTS.values()}) == len(hub.NAMED_WEIGHTS) == 21
+    assert {f"b{i}-{task}" for i in range(6) for task in tasks} <= set(named_weights.NAMED_WEIGHTS)
+    assert all(name.startswith(f"{row.variant}-{row.task}") for name, row in named_weights.NAMED_WEIGHTS.items())
+    assert named_weights.NAMED_WEIGHTS["b5-ade20k"].repo == "nvidia/segformer-b5-finetuned-ade-640-640"
+    assert named_weights.NAMED_WEIGHTS["b0-cityscapes-640x1280"].repo.endswith("cityscapes-640-1280")
+    assert len({row.repo for row in named_weights.NAMED_WEIGHTS.values()}) == len(named_weights.NAMED_WEIGHTS) == 21
 
 
 def test_known_names_are_the_table() -> None:
-    assert [row.name for row in hub.known_names()] == list(hub.NAMED_WEIGHTS)
+    assert [row.name for row in hub.known_names()] == list(named_weights.NAMED_WEIGHTS)
 
 
 @pytest.mark.parametrize(
@@ -361,26 +361,26 @@ def test_known_names_are_the_table() -> None:
     ],
 )
 def test_a_hub_name_is_a_short_name_or_an_owner_and_a_name(text: str, answer: bool) -> None:
-    assert hub.is_hub_name(text) is answer
+    assert named_weights.is_hub_name(text) is answer
 
 
 def test_conversions_of_nvidias_weights_keep_nvidias_licence() -> None:
     for name in ("b0-ade20k", "nvidia/mit-b3", "smp-hub/segformer-b0-512x512-ade-160k", "smp-hub/mit_b0.imagenet"):
-        assert hub.licence_of(name) == hub.NVIDIA_LICENCE
-        notice = hub.licence_notice(name)
+        assert named_weights.licence_of(name) == named_weights.NVIDIA_LICENCE
+        notice = named_weights.licence_notice(name)
         assert notice is not None
         assert "research or evaluation only" in notice
-        assert hub.provenance(hub.licence_of(name)) == "contains NVIDIA weights: non-commercial"
+        assert named_weights.provenance(named_weights.licence_of(name)) == "contains NVIDIA weights: non-commercial"
 
 
 def test_weights_of_unknown_licence_are_not_called_free() -> None:
-    licence = hub.licence_of("someone/finetuned")
+    licence = named_weights.licence_of("someone/finetuned")
 
     assert licence is not None
     assert "model card of someone/finetuned" in licence
-    assert hub.provenance(licence).startswith("contains third-party weights")
-    assert hub.licence_of("sample") is None
-    assert hub.licence_notice("sample") is None
+    assert named_weights.provenance(licence).startswith("contains third-party weights")
+    assert named_weights.licence_of("sample") is None
+    assert named_weights.licence_notice("sample") is None
 
 
 def test_is_cached_refuses_a_name_that_does_not_exist() -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from segformer_cli.engine.loading import load_model
-from segformer_cli.model import hub
+from segformer_cli.model import hub, named_weights
 
 pytestmark = pytest.mark.online
 
@@ -72,4 +72,4 @@ def test_the_published_b0_names_its_classes_and_its_licence() -> None:
     assert config.variant == "b0"
     assert config.num_classes == 150
     assert config.class_names[:3] == ("wall", "building", "sky")
-    assert config.licence == hub.NVIDIA_LICENCE
+    assert config.licence == named_weights.NVIDIA_LICENCE

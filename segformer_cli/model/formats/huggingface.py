@@ -16,7 +16,7 @@ from segformer_cli.model.formats.keys import Rule, Rules, prefixed, to_ours, to_
 from segformer_cli.model.formats.meaning import ADE_SHORT_SIDE, UNKNOWN_ORIGIN, Said, checkpoint_from, our_entry
 from segformer_cli.model.formats.official import split_classifier
 from segformer_cli.model.formats.source import OUR_ENTRY, Source
-from segformer_cli.model.hub import CONFIG, NVIDIA_LICENCE, PREPROCESSOR, SAFETENSORS
+from segformer_cli.model.named_weights import CONFIG, NVIDIA_LICENCE, PREPROCESSOR, SAFETENSORS
 from segformer_cli.model.segformer import HEADS, MLP_RATIO, SR_RATIOS
 from segformer_cli.model.variants import get_variant
 

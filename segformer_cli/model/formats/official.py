@@ -12,7 +12,7 @@ from segformer_cli.model.formats.keys import Rule, Rules, prefixed, to_ours, to_
 from segformer_cli.model.formats.meaning import Said, checkpoint_from, our_entry
 from segformer_cli.model.formats.pickled import save_pickled
 from segformer_cli.model.formats.source import OUR_ENTRY, Source
-from segformer_cli.model.hub import NVIDIA_LICENCE
+from segformer_cli.model.named_weights import NVIDIA_LICENCE
 
 NAME = "official"
 EPS = (1e-5, 1e-6)

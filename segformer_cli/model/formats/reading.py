@@ -14,7 +14,7 @@ from segformer_cli.model.checkpoint import HEADER, Checkpoint, load_checkpoint, 
 from segformer_cli.model.formats import huggingface, mmseg, official, smp
 from segformer_cli.model.formats.pickled import PICKLE_MAGIC, ZIP_MAGIC, load_pickled
 from segformer_cli.model.formats.source import OUR_ENTRY, Source
-from segformer_cli.model.hub import CONFIG, PICKLE, PREPROCESSOR, SAFETENSORS
+from segformer_cli.model.named_weights import CONFIG, PICKLE, PREPROCESSOR, SAFETENSORS
 
 READERS: tuple[Callable[[Source], Checkpoint | None], ...] = (smp.read, huggingface.read, mmseg.read, official.read)
 """smp before official: its encoder has the official names behind a prefix."""

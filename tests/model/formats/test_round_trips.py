@@ -18,7 +18,7 @@ from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.formats import huggingface, mmseg, official, read_any, smp
 from segformer_cli.model.formats.keys import prefixed, to_theirs
 from segformer_cli.model.formats.meaning import UNKNOWN_ORIGIN
-from segformer_cli.model.hub import NVIDIA_LICENCE
+from segformer_cli.model.named_weights import NVIDIA_LICENCE
 from segformer_cli.resize import NATIVE, SizePolicy
 
 Make = Callable[..., Checkpoint]
