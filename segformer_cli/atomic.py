@@ -10,6 +10,11 @@ from pathlib import Path
 
 from segformer_cli.errors import SegFormerError
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+_MODE = 0o666 & ~_UMASK
+"""What any new file gets; some writers would leave theirs readable by its owner alone."""
+
 
 @contextmanager
 def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
@@ -27,6 +32,7 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush(temporary)
+        temporary.chmod(_MODE)
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:

@@ -106,8 +106,8 @@ def test_globs_folders_and_files_are_found_in_order(tmp_path: Path) -> None:
         picture(tmp_path / name) if name.endswith("jpg") else (tmp_path / name).touch()
     assert [path.name for path, _ in find_pictures([str(tmp_path)])] == ["a.jpg", "b.jpg"]
     assert [path.name for path, _ in find_pictures([str(tmp_path / "*.jpg")])] == ["a.jpg", "b.jpg"]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="there are no pictures in the folder"):
-        (tmp_path / "empty").mkdir()
         find_pictures([str(tmp_path / "empty")])
 
 

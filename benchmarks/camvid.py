@@ -1,0 +1,61 @@
+"""B0 from random weights on CamVid: 600 iterations at crop 256, batch 8; what it reaches and how it got there.
+
+    python benchmarks/camvid.py CAMVID RUN            # about 7 minutes on two cores
+
+CAMVID is the data set's folder, RUN a new one for the run; a run that lies there is recorded as it is. No picture
+of CamVid goes into the record: its licence is for research use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from record import write_record
+
+TRAIN = (
+    "train --variant b0 -d camvid:{data} -w none --preset scratch --iterations 600 --crop-size 256 -b 8 "
+    "--eval-every 200 --seed 0 --workers 1 -o {run}"
+)
+EVAL = "eval -w {run} -d camvid:{data} --split val --json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("run", type=Path)
+    options = parser.parse_args()
+    places = {"data": options.data, "run": options.run}
+    if not options.run.is_dir():
+        segformer(TRAIN.format(**places))
+    scored = json.loads(segformer(EVAL.format(**places), capture=True))["results"]
+    scored.pop("confusion_matrix")
+    log = [json.loads(line) for line in (options.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (options.run / "metrics.csv").open(encoding="utf-8") as file:
+        validations = [{"iteration": int(row["iteration"]), "miou": float(row["miou"])} for row in csv.DictReader(file)]
+    write_record(
+        "camvid",
+        {
+            "commands": ["segformer " + text.format(data="CAMVID", run="RUN") for text in (TRAIN, EVAL)],
+            "val": scored,
+            "validations": validations,
+            "loss": [[row["iteration"], round(row["loss"], 4)] for row in log],
+            "seconds_of_logged_steps": [round(row["seconds"], 3) for row in log],
+        },
+    )
+    print(f"val mIoU {scored['miou']:.4f}, aAcc {scored['aacc']:.4f}")
+
+
+def segformer(text: str, *, capture: bool = False) -> str:
+    """What a command prints, where it is to be read."""
+    command = [sys.executable, "-m", "segformer_cli", *text.split()]
+    done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if capture else None)
+    return done.stdout or ""
+
+
+if __name__ == "__main__":
+    main()
