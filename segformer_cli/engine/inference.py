@@ -144,8 +144,9 @@ def _stretch(rows: Tensor, width: int) -> Tensor:
     """(rows, w, K) with its columns upsampled to `width`."""
     if rows.shape[1] == width:
         return rows
-    image = rows.permute(2, 0, 1)[None]                            # (1, K, rows, w), channels last in memory
-    return upsample(image, (rows.shape[0], width))[0].permute(1, 2, 0)
+    # The batch axis first: torch tells channels-last memory by the order of all four strides.
+    image = rows[None].permute(0, 3, 1, 2)                         # (1, K, rows, w)
+    return upsample(image, (rows.shape[0], width)).permute(0, 2, 3, 1)[0]
 
 
 def _hw(images: Tensor) -> tuple[int, int]:

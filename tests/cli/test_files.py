@@ -55,9 +55,9 @@ def test_weights_are_converted_there_and_back_and_stay_the_same_network(segforme
     info = results(segformer("weights", "info", weights.name, "--json"))
     assert (info["variant"], info["class_names"]) == ("b0", ["land", "water"])
     assert info["provenance"] == "no third-party weights"
-    assert segformer("weights", "convert", weights.name, "--to", "official", "-o", "o.pth", "--dry-run").returncode == 0
+    assert segformer("weights", "convert", weights.name, "o.pth", "--to", "official", "--dry-run").returncode == 0
     assert not (tmp_path / "o.pth").exists()
-    done = segformer("weights", "convert", weights.name, "--to", "official", "-o", "o.pth", "--json")
+    done = segformer("weights", "convert", weights.name, "o.pth", "--to", "official", "--json")
     assert json.loads(done.stdout)["artifacts"] == ["o.pth"]
     agreement = results(segformer("weights", "verify", weights.name, "o.pth", "--json"))
     assert agreement["agrees"] is True
