@@ -56,6 +56,18 @@ Results go to stdout, progress, notes and errors to stderr.
 With `--json`, stdout holds one object: `schema`, `command`, `ok` (the exit code is 0), `results`, `warnings`,
 `artifacts`, and where `ok` is false `error` = {`message`, `where`, `hint`, `exit_code`}. A check's no (3) and failed
 inputs (5) come with their results; any other error has `"results": null`. Fractions are in 0..1, sizes are [H, W].
+
+## Not there yet
+
+This page shows what exists. The following is decided, down to its names, and to come:
+
+- commands: `export`, `eval-robust`, `corrupt`, `benchmark`, `compare`, `runs`, `reproduce`, `demo`, and of `data`:
+  `check`, `stats`, `preview`
+- `predict`: list files, stdin and video as inputs; `upsample=direct`
+- `eval`: `results.miou_ci95`, `per_image.npz`, `--report`
+- `train`: `--resume`, `--devices`; `report.html` and the state to resume from in a run
+- `-w`: exported files; `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
+  `--bands`; `-b auto`
 """
 
 

@@ -6,6 +6,7 @@
     model = sf.load_model("sample")                    # anything the command line's WEIGHTS accepts; eval mode
     result = sf.Predictor(model)("street.jpg")         # path, array (H, W, 3) uint8 RGB, PIL image
     result.mask                                        # (H, W) class ids
+    sf.evaluate(sf.EvalConfig(weights="sample")).miou  # each command is a call: its config in, a dataclass back
 
 Importing this package loads no torch; the first use of one of its names does.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segformer_cli.config import EvalConfig, PredictConfig, TrainConfig
     from segformer_cli.engine.loading import build_model, load_model
     from segformer_cli.workflows.evaluation import evaluate
     from segformer_cli.workflows.prediction import Prediction, Predictor
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Prediction", "Predictor", "__version__", "build_model", "evaluate", "load_model", "train"]
+__all__ = [
+    "EvalConfig",
+    "PredictConfig",
+    "Prediction",
+    "Predictor",
+    "TrainConfig",
+    "__version__",
+    "build_model",
+    "evaluate",
+    "load_model",
+    "train",
+]
 
 _HOMES = {
     "build_model": "segformer_cli.engine.loading",
@@ -31,6 +44,9 @@ _HOMES = {
     "Prediction": "segformer_cli.workflows.prediction",
     "evaluate": "segformer_cli.workflows.evaluation",
     "train": "segformer_cli.workflows.training",
+    "EvalConfig": "segformer_cli.config",
+    "PredictConfig": "segformer_cli.config",
+    "TrainConfig": "segformer_cli.config",
 }
 
 

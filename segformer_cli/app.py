@@ -13,7 +13,7 @@ import typer
 
 from segformer_cli import __version__
 from segformer_cli.commands import data, doctor, evaluate, predict, train, weights
-from segformer_cli.commands.console import Verdict, colour, print_json, report
+from segformer_cli.commands.console import Verdict, colour
 from segformer_cli.commands.help_pages import Group, Page, epilog, markup_mode
 from segformer_cli.commands.options import EVERYWHERE
 from segformer_cli.errors import (
@@ -24,6 +24,7 @@ from segformer_cli.errors import (
     UsageError,
     did_you_mean,
 )
+from segformer_cli.report import as_text, report
 
 EXPECTED_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
 
@@ -84,7 +85,7 @@ def _run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except Verdict as verdict:
         if verdict.document is not None:
-            print_json(verdict.document)
+            print(as_text(verdict.document))
         return _told(verdict.error)
     except SystemExit as stop:
         # Typer ends on a broken pipe by itself.
@@ -96,7 +97,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         expected = _expected(error)
         if "--json" in arguments:
-            print_json(report(_command_name(arguments), None, error=expected or _bug(error)))
+            print(as_text(report(_command_name(arguments), None, error=expected or _bug(error))))
         if expected is None or os.environ.get("SEGFORMER_DEBUG", "0") not in ("", "0"):
             traceback.print_exc()
         return _told(expected or _bug(error))

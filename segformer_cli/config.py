@@ -17,6 +17,51 @@ class Doc:
     text: str
 
 
+@dataclass(frozen=True)
+class Range:
+    """The numbers of a field that have a meaning, checked by `settings`; of a pair, each must lie in it.
+
+    `at_least` and `at_most` belong to it, `above` and `below` do not.
+    """
+
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, number: float) -> bool:
+        """Whether the number lies in the range; NaN lies in none.
+
+        >>> Range(0, below=1).holds(0), Range(0, below=1).holds(1)
+        (True, False)
+        """
+        return (
+            (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def __str__(self) -> str:
+        """What a number must do to be in it: "it must ..."."""
+        if self.at_least is not None and self.at_most is not None:
+            return f"lie in {self.at_least:g} to {self.at_most:g}"
+        bounds = {
+            "at least": self.at_least, "more than": self.above, "at most": self.at_most, "less than": self.below
+        }
+        return "be " + " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+
+
+SHARE = Range(0, 1)
+COUNT = Range(1)
+NOT_NEGATIVE = Range(0)
+POSITIVE = Range(above=0)
+RATE = Range(0, below=1)
+"""Of dropped values: were all of them dropped, what is kept would be divided by nought."""
+
+SIDES = Range(32)
+"""Of a crop, in pixels: the coarsest stage sees 1/32 of it."""
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -31,7 +76,7 @@ class PredictConfig:
     size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the checkpoint's own")] = (
         None
     )
-    opacity: Annotated[float, Doc("of the class colours in an overlay, 0 to 1")] = 0.5
+    opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
@@ -47,16 +92,16 @@ class EvalConfig:
     )
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val or test")] = "val"
-    limit: Annotated[int | None, Doc("score only the first N images")] = None
+    limit: Annotated[int | None, Doc("score only the first N images"), COUNT] = None
     size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the checkpoint's own")] = (
         None
     )
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    batch_size: Annotated[int, Doc("images a step; only images of one size share a step")] = 1
-    workers: Annotated[int, Doc("processes that read files; 0 reads in the main one")] = 0
+    batch_size: Annotated[int, Doc("images a step; only images of one size share a step"), COUNT] = 1
+    workers: Annotated[int, Doc("processes that read files; 0 reads in the main one"), NOT_NEGATIVE] = 0
     out: Annotated[str | None, Doc("folder for result.json; default: none is written")] = None
-    min_miou: Annotated[float | None, Doc("exit 3 when mIoU is below this fraction")] = None
+    min_miou: Annotated[float | None, Doc("exit 3 when mIoU is below this fraction"), SHARE] = None
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
@@ -75,41 +120,49 @@ class TrainConfig:
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    iterations: Annotated[int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000")] = (
-        None
-    )
-    epochs: Annotated[float | None, Doc("passes over the data, in place of iterations")] = None
-    batch_size: Annotated[int, Doc("crops a step")] = 8
-    crop_size: Annotated[
-        tuple[int, int] | None, Doc("height and width of a crop; default: 512, or the pictures' size if smaller")
+    iterations: Annotated[
+        int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
     ] = None
-    lr: Annotated[float, Doc("peak learning rate of the encoder")] = 6e-5
-    head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster")] = 10.0
-    weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms")] = 0.01
-    warmup: Annotated[int | None, Doc("steps of linear warm-up; default: min(1500, 10 % of iterations)")] = None
-    poly_power: Annotated[float, Doc("of the polynomial decay of the learning rate to 0")] = 1.0
-    drop_path: Annotated[float, Doc("stochastic depth of the last block, rising from 0")] = 0.1
-    dropout: Annotated[float, Doc("of whole channels before the classifier")] = 0.1
+    epochs: Annotated[float | None, Doc("passes over the data, in place of iterations"), POSITIVE] = None
+    batch_size: Annotated[int, Doc("crops a step"), COUNT] = 8
+    crop_size: Annotated[
+        tuple[int, int] | None,
+        Doc("height and width of a crop; default: 512, or the pictures' size if smaller"),
+        SIDES,
+    ] = None
+    lr: Annotated[float, Doc("peak learning rate of the encoder"), POSITIVE] = 6e-5
+    head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster"), NOT_NEGATIVE] = 10.0
+    weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms"), NOT_NEGATIVE] = 0.01
+    warmup: Annotated[
+        int | None, Doc("steps of linear warm-up; default: min(1500, 10 % of iterations)"), NOT_NEGATIVE
+    ] = None
+    poly_power: Annotated[float, Doc("of the polynomial decay of the learning rate to 0"), NOT_NEGATIVE] = 1.0
+    drop_path: Annotated[float, Doc("stochastic depth of the last block, rising from 0"), RATE] = 0.1
+    dropout: Annotated[float, Doc("of whole channels before the classifier"), RATE] = 0.1
     loss_mean: Annotated[Literal["all", "valid"], Doc("average over all pixels (official code) or labelled ones")] = (
         "all"
     )
     base_size: Annotated[
-        tuple[int, int] | None, Doc("height and width a picture is fitted into before scaling; default: its own size")
+        tuple[int, int] | None,
+        Doc("height and width a picture is fitted into before scaling; default: its own size"),
+        COUNT,
     ] = None
-    scale_range: Annotated[tuple[float, float], Doc("random scale of a picture")] = (0.5, 2.0)
-    cat_max_ratio: Annotated[float, Doc("largest share of one class in a crop, tried ten times")] = 0.75
-    flip: Annotated[float, Doc("chance of a horizontal flip")] = 0.5
+    scale_range: Annotated[tuple[float, float], Doc("random scale of a picture"), POSITIVE] = (0.5, 2.0)
+    cat_max_ratio: Annotated[float, Doc("largest share of one class in a crop, tried ten times"), SHARE] = 0.75
+    flip: Annotated[float, Doc("chance of a horizontal flip"), SHARE] = 0.5
     photometric: Annotated[
         Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
     ] = "full"
-    eval_every: Annotated[int | None, Doc("steps between validations; default: a tenth of the run")] = None
-    checkpoint_every: Annotated[int | None, Doc("steps between writes of last.safetensors; default: as eval_every")] = (
-        None
-    )
-    eval_limit: Annotated[int | None, Doc("validate on the first N images only")] = None
-    log_every: Annotated[int, Doc("steps between lines of the log")] = 10
-    workers: Annotated[int | None, Doc("processes that read files; default: chosen from the machine's cores")] = None
-    seed: Annotated[int, Doc("of weights, order and augmentation")] = 0
+    eval_every: Annotated[int | None, Doc("steps between validations; default: a tenth of the run"), COUNT] = None
+    checkpoint_every: Annotated[
+        int | None, Doc("steps between writes of last.safetensors; default: as eval_every"), COUNT
+    ] = None
+    eval_limit: Annotated[int | None, Doc("validate on the first N images only"), COUNT] = None
+    log_every: Annotated[int, Doc("steps between lines of the log"), COUNT] = 10
+    workers: Annotated[
+        int | None, Doc("processes that read files; default: chosen from the machine's cores"), NOT_NEGATIVE
+    ] = None
+    seed: Annotated[int, Doc("of weights, order and augmentation"), NOT_NEGATIVE] = 0
     deterministic: Annotated[bool, Doc("refuse operations whose result can differ between runs")] = False
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"

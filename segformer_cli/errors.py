@@ -97,8 +97,8 @@ class Interrupted(SegFormerError):
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest known word, or lists a few when none is close.
 
-    >>> did_you_mean("b9", ["b0", "b1"])
-    'did you mean b0?'
+    >>> did_you_mean("cityscape", ["camvid", "cityscapes"])
+    'did you mean cityscapes?'
     >>> did_you_mean("zebra", ["b0", "b1"])
     'known: b0, b1'
     """

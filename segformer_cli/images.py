@@ -41,10 +41,9 @@ def read_image(path: Path, *, upright: bool = True) -> Picture:
     data = _read_bytes(path)
     if _is_whole(data):
         flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-        with _silent_opencv():
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        picture = _decode(data, flags)
         if picture is not None:
-            return np.asarray(picture, np.uint8)
+            return picture
     return _read_by_pillow(data, path, upright)
 
 
@@ -160,6 +159,16 @@ def _grey_bits(data: bytes) -> int:
     """Bits a pixel of a grey PNG as its header says; 8 for all else."""
     is_grey_png = data.startswith(b"\x89PNG") and len(data) > 25 and data[25] == 0
     return min(data[24], 8) if is_grey_png else 8
+
+
+def _decode(data: bytes, flags: int) -> Picture | None:
+    """OpenCV's reading of a file; None where it has none (it raises on a picture that claims to be huge)."""
+    with _silent_opencv():
+        try:
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:
+            return None
+    return None if picture is None else np.asarray(picture, np.uint8)
 
 
 class _silent_opencv:

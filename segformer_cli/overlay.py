@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from segformer_cli.classes import Colour
@@ -13,6 +12,11 @@ from segformer_cli.images import Ids, Picture
 
 LEGEND_ROWS = 24
 """Classes named in a legend; the rest are summed in one last row."""
+
+SMALLEST_ROW = 8
+"""Height in pixels of a legend's row that can still be read."""
+
+STRIP_ROWS = 256
 
 
 def colour_mask(mask: Ids, palette: Sequence[Colour], ignore_index: int) -> Picture:
@@ -37,27 +41,22 @@ def draw_overlay(
         rows: name, colour and share of each class present, largest first.
         opacity: of the colours; ignored pixels keep the picture.
     """
-    colours = colour_mask(mask, palette, ignore_index)
-    weight = np.where(mask == ignore_index, 0.0, opacity).astype(np.float32)[..., None]
-    blend = _blended(picture, colours, weight)
     legend = _legend(picture.shape[0], picture.shape[1], rows)
-    return np.concatenate([blend, legend], axis=1)
-
-
-def _blended(picture: Picture, colours: Picture, weight: NDArray[np.float32]) -> Picture:
-    """In strips of rows, so that no float copy of a large picture exists."""
-    blend = np.empty_like(picture)
-    for top in range(0, picture.shape[0], 256):
-        rows = slice(top, top + 256)
-        mixed = picture[rows] * (1 - weight[rows]) + colours[rows] * weight[rows]
-        blend[rows] = (mixed + 0.5).astype(np.uint8)
-    return blend
+    overlay = np.empty((picture.shape[0], picture.shape[1] + legend.shape[1], 3), np.uint8)
+    overlay[:, picture.shape[1] :] = legend
+    # In strips, so that no float copy of a large picture exists.
+    for top in range(0, picture.shape[0], STRIP_ROWS):
+        strip = slice(top, top + STRIP_ROWS)
+        colours = colour_mask(mask[strip], palette, ignore_index)
+        weight = np.where(mask[strip] == ignore_index, np.float32(0), np.float32(opacity))[..., None]
+        overlay[strip, : picture.shape[1]] = picture[strip] * (1 - weight) + colours * weight + np.float32(0.5)
+    return overlay
 
 
 def _legend(height: int, width: int, rows: Sequence[tuple[str, Colour, float]]) -> Picture:
     """A white panel of `height` with a swatch, a name and a share a row, as large as fits."""
-    shown = _shortened(rows)
-    row_height = max(8, min(height // (len(shown) + 1), max(14, width // 32)))
+    shown = _shortened(rows, min(LEGEND_ROWS, max(1, height // SMALLEST_ROW - 1)))
+    row_height = max(SMALLEST_ROW, min(height // (len(shown) + 1), max(14, width // 32)))
     font = ImageFont.load_default(max(7, int(row_height * 0.62)))
     texts = [f"{name}  {share_text(share)}" for name, _, share in shown]
     text_width = max(int(font.getlength(text)) for text in texts) if texts else 0
@@ -71,11 +70,11 @@ def _legend(height: int, width: int, rows: Sequence[tuple[str, Colour, float]]) 
     return np.asarray(panel, np.uint8)
 
 
-def _shortened(rows: Sequence[tuple[str, Colour, float]]) -> list[tuple[str, Colour, float]]:
-    if len(rows) <= LEGEND_ROWS:
+def _shortened(rows: Sequence[tuple[str, Colour, float]], most: int) -> list[tuple[str, Colour, float]]:
+    if len(rows) <= most:
         return list(rows)
-    rest = rows[LEGEND_ROWS - 1 :]
-    return [*rows[: LEGEND_ROWS - 1], (f"{len(rest)} more", (255, 255, 255), sum(share for *_, share in rest))]
+    rest = rows[most - 1 :]
+    return [*rows[: most - 1], (f"{len(rest)} more", (255, 255, 255), sum(share for *_, share in rest))]
 
 
 def share_text(share: float) -> str:

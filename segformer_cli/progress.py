@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -34,7 +35,10 @@ def ignore_progress(step: Progress) -> None:
 
 
 class NotebookProgress(AbstractContextManager["NotebookProgress"]):
-    """A listener that draws one tqdm bar a stage, for workflows called from Python or a notebook."""
+    """A listener that draws one tqdm bar a stage, for workflows called from Python.
+
+    Bars appear in a notebook or a terminal only; lines worth keeping go to stderr everywhere.
+    """
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -45,13 +49,14 @@ class NotebookProgress(AbstractContextManager["NotebookProgress"]):
 
         if step.stage != self._stage:
             self._close()
-            self._bar = tqdm(total=step.total, desc=step.stage, unit=step.unit)
+            # None draws where a notebook or a terminal looks on.
+            self._bar = tqdm(total=step.total, desc=step.stage, unit=step.unit, disable=None)
             self._stage = step.stage
         self._bar.update(step.done - self._bar.n)
         if step.figures:
             self._bar.set_postfix({name: f"{value:.4g}" for name, value in step.figures.items()})
         if step.message:
-            self._bar.write(step.message)
+            self._bar.write(step.message, file=sys.stderr)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,3 +67,15 @@ class NotebookProgress(AbstractContextManager["NotebookProgress"]):
         if self._bar is not None:
             self._bar.close()
         self._bar, self._stage = None, None
+
+
+@contextmanager
+def listening(progress: bool | ProgressListener) -> Iterator[ProgressListener]:
+    """The listener that an argument `progress` asks for: bars for True, nothing for False, or one's own."""
+    if not isinstance(progress, bool):
+        yield progress
+    elif progress:
+        with NotebookProgress() as bars:
+            yield bars
+    else:
+        yield ignore_progress

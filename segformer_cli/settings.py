@@ -7,15 +7,14 @@ means: `no` is a name where a name is wanted and false where a switch is.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from segformer_cli import config
 from segformer_cli.coercion import NotAccepted, coerce, describe, shown, written
-from segformer_cli.config import Doc
+from segformer_cli.config import Doc, Range
 from segformer_cli.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -58,22 +57,24 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     sets: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Config:
     """The configuration that all sources together give; a later source wins, key by key.
 
     Args:
         preset: the recipe to start from where no source names one by the key `preset`.
-        environ: variables; SEGFORMER_LR is the key lr. Those of other commands are ignored.
+        environ: variables; SEGFORMER_LR is the key lr. Those that are no key of this command are ignored.
         sets: texts KEY=VALUE.
         flags: values of the command line; None is a flag that was not given.
+        warn: hears of each ignored variable that looks like a key misspelt.
 
     Raises:
         ConfigError: a key is unknown, a value is none its key accepts, a file cannot be read.
     """
-    types = _types(cls)
+    types, ranges = _types(cls), _ranges(cls)
     entries = [
         *(_file_entries(file) if file is not None else ()),
-        *_variable_entries(environ or {}, types),
+        *_variable_entries(environ or {}, types, warn),
         *(_set_entry(text) for text in sets),
         *(
             Entry(key, value, "--" + key.replace("_", "-"))
@@ -83,16 +84,27 @@ def resolve(
     ]
     if "preset" in types:
         entries = [*_recipe(entries, preset), *entries]
-    return cls(**{entry.key: _coerced(entry, types) for entry in entries})
+    return cls(**{entry.key: _coerced(entry, types, ranges) for entry in entries})
+
+
+def check_ranges(instance: DataclassInstance) -> None:
+    """Nothing where every number of a configuration lies in its field's range; for those made in Python.
+
+    Raises:
+        ConfigError: the first that does not, with the range.
+    """
+    for key, allowed in _ranges(type(instance)).items():
+        _check_range(key, getattr(instance, key), allowed)
 
 
 def document(cls: type[DataclassInstance]) -> tuple[Row, ...]:
     """Every key of a command: what it accepts, its default, its meaning."""
     rows = []
     for field in dataclasses.fields(cls):
-        kind, doc = get_args(get_type_hints(cls, include_extras=True)[field.name])
+        kind, doc, *rest = get_args(get_type_hints(cls, include_extras=True)[field.name])
         assert isinstance(doc, Doc)
-        rows.append(Row(field.name, describe(kind), written(field.default), doc.text))
+        accepts = "; must ".join([describe(kind), *map(str, rest)])
+        rows.append(Row(field.name, accepts, written(field.default), doc.text))
     return tuple(rows)
 
 
@@ -118,19 +130,37 @@ def _types(cls: type[DataclassInstance]) -> dict[str, Any]:
     return {key: get_args(hint)[0] if get_origin(hint) is Annotated else hint for key, hint in hints.items()}
 
 
-def _coerced(entry: Entry, types: Mapping[str, Any]) -> object:
+def _ranges(cls: type[DataclassInstance]) -> dict[str, Range]:
+    hints = get_type_hints(cls, include_extras=True)
+    return {key: note for key, hint in hints.items() for note in get_args(hint)[1:] if isinstance(note, Range)}
+
+
+def _coerced(entry: Entry, types: Mapping[str, Any], ranges: Mapping[str, Range]) -> object:
     if entry.key not in types:
         raise ConfigError(
             f"there is no key {entry.key!r}", where=f"in {entry.place}", hint=did_you_mean(entry.key, types)
         )
     try:
-        return coerce(entry.value, types[entry.key])
+        value = coerce(entry.value, types[entry.key])
     except NotAccepted as error:
         raise ConfigError(
             f"{entry.key} is {shown(entry.value)}; accepted: {error.accepted}",
             where=f"in {entry.place}",
             hint=error.hint,
         ) from None
+    if entry.key in ranges:
+        _check_range(entry.key, value, ranges[entry.key], f"in {entry.place}")
+    return value
+
+
+def _check_range(key: str, value: Any, allowed: Range, where: str | None = None) -> None:
+    """`value` is a number, a tuple of them, or None, which is not judged."""
+    numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+    if not all(allowed.holds(number) for number in numbers):
+        between = "x" if all(isinstance(number, int) for number in numbers) else " to "
+        text = between.join(str(number) if isinstance(number, int) else f"{number:g}" for number in numbers)
+        each = "each" if len(numbers) > 1 else "it"
+        raise ConfigError(f"{key} is {text}", where=where, hint=f"{each} must {allowed}")
 
 
 def _recipe(entries: Sequence[Entry], fallback: str | None) -> list[Entry]:
@@ -147,11 +177,13 @@ def _recipe(entries: Sequence[Entry], fallback: str | None) -> list[Entry]:
     return [*_file_entries(PRESETS / f"{name}.yaml"), Entry("preset", name, last.place)]
 
 
-def _variable_entries(environ: Mapping[str, str], types: Mapping[str, Any]) -> Iterator[Entry]:
-    """This command's variables; an empty one is not set, another command's is passed over.
+def _variable_entries(
+    environ: Mapping[str, str], types: Mapping[str, Any], warn: Callable[[str], None] | None
+) -> Iterator[Entry]:
+    """This command's variables; an empty one is not set, all others are passed over.
 
-    A variable that is no command's key is a slip only where it all but spells one; others may be the
-    user's own.
+    Those may be another command's or the user's own, so none is an error; one that is a single slip away
+    from a key is worth a warning.
     """
     spellings = {PREFIX + key.upper(): key for key in types}
     for name, text in sorted(environ.items()):
@@ -159,11 +191,18 @@ def _variable_entries(environ: Mapping[str, str], types: Mapping[str, Any]) -> I
             continue
         if name in spellings:
             yield Entry(spellings[name], _scalar(text), name)
-        elif name not in _known_variables():
-            close = difflib.get_close_matches(name, spellings, n=1, cutoff=0.85)
-            if close:
-                hint = f"did you mean {close[0]}?"
-                raise ConfigError(f"there is no variable {name}", where="in the environment", hint=hint)
+        elif warn is not None and name not in _known_variables():
+            meant = [spelling for spelling in spellings if _one_slip(name, spelling)]
+            if meant:
+                warn(f"the variable {name} is no setting and was ignored; did you mean {meant[0]}?")
+
+
+def _one_slip(word: str, other: str) -> bool:
+    """Whether one letter too many, too few or wrong, or two that swapped places, tell them apart."""
+    same = (a == b for a, b in zip(word, other, strict=False))
+    start = next((place for place, agree in enumerate(same) if not agree), min(len(word), len(other)))
+    a, b = word[start:], other[start:]
+    return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 
 
 def _known_variables() -> set[str]:

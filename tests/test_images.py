@@ -156,3 +156,13 @@ def test_a_file_is_not_overwritten_without_force_and_nothing_half_written_stays(
     with pytest.raises(ImageError, match="cannot write a picture"):
         write_image(tmp_path / "picture.xyz", np.zeros((4, 4, 3), np.uint8))
     assert [entry.name for entry in tmp_path.iterdir()] == ["mask.png"]
+
+
+def test_a_png_that_claims_to_be_huge_is_an_error_and_not_decoded(tmp_path: Path) -> None:
+    data = png_bytes(np.zeros((4, 4)), 8, 0)
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    path = tmp_path / "huge.png"
+    path.write_bytes(data[:8] + chunk + data[33:])
+    with pytest.raises(ImageError, match="more pixels than is safe"):
+        read_image(path)

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segformer_cli import settings as under_test
-from segformer_cli.config import Doc, EvalConfig, PredictConfig, TrainConfig
+from segformer_cli.config import Doc, EvalConfig, PredictConfig, Range, TrainConfig
 from segformer_cli.errors import ConfigError
-from segformer_cli.settings import document, presets, resolve, to_yaml
+from segformer_cli.settings import check_ranges, document, presets, resolve, to_yaml
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,12 +180,74 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert resolve(Toy, file=write(tmp_path / "toy.yaml", "# nothing yet\n")) == Toy()
 
 
-def test_a_variable_close_to_a_key_is_an_error_and_others_are_passed_over() -> None:
-    with pytest.raises(ConfigError) as caught:
-        resolve(Toy, environ={"SEGFORMER_CUONT": "1"})
-    assert caught.value.hint == "did you mean SEGFORMER_COUNT?"
+@pytest.mark.parametrize("slip", ["CUONT", "COUNTS", "CONT", "COUNR", "XCOUNT", "OCUNT"])
+def test_a_variable_one_slip_from_a_key_is_ignored_with_a_warning(slip: str) -> None:
+    heard: list[str] = []
+    assert resolve(Toy, environ={f"SEGFORMER_{slip}": "2"}, warn=heard.append) == Toy()
+    assert heard == [
+        f"the variable SEGFORMER_{slip} is no setting and was ignored; did you mean SEGFORMER_COUNT?"
+    ]
+
+
+def test_the_users_own_variables_are_passed_over_in_silence() -> None:
     foreign = {"SEGFORMER_DEBUG": "1", "SEGFORMER_CROP_SIZE": "8", "SEGFORMER_WHATEVER": "1", "COUNT": "9"}
-    assert resolve(Toy, environ=foreign) == Toy()
+    assert resolve(Toy, environ=foreign, warn=pytest.fail) == Toy()
+    own = {"SEGFORMER_DATA_DIR": "/data", "SEGFORMER_OUT_DIR": "/out", "SEGFORMER_HOME": "/opt"}
+    assert resolve(TrainConfig, environ=own, warn=pytest.fail) == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("config", "message", "hint"),
+    [
+        (EvalConfig(limit=0), "limit is 0", "it must be at least 1"),
+        (EvalConfig(limit=-5), "limit is -5", "it must be at least 1"),
+        (EvalConfig(workers=-1), "workers is -1", "it must be at least 0"),
+        (EvalConfig(batch_size=0), "batch_size is 0", "it must be at least 1"),
+        (EvalConfig(min_miou=75.0), "min_miou is 75", "it must lie in 0 to 1"),
+        (PredictConfig(opacity=-1.0), "opacity is -1", "it must lie in 0 to 1"),
+        (PredictConfig(opacity=float("nan")), "opacity is nan", "it must lie in 0 to 1"),
+        (TrainConfig(flip=3.0), "flip is 3", "it must lie in 0 to 1"),
+        (TrainConfig(flip=3), "flip is 3", "it must lie in 0 to 1"),
+        (TrainConfig(lr=0.0), "lr is 0", "it must be more than 0"),
+        (TrainConfig(drop_path=1.0), "drop_path is 1", "it must be at least 0 and less than 1"),
+        (TrainConfig(scale_range=(0.0, 2.0)), "scale_range is 0 to 2", "each must be more than 0"),
+        (TrainConfig(crop_size=(31, 64)), "crop_size is 31x64", "each must be at least 32"),
+    ],
+)
+def test_a_number_without_a_meaning_is_an_error_from_python_and_from_text(
+    config: TrainConfig | EvalConfig | PredictConfig, message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_ranges(config)
+    assert (caught.value.message, caught.value.where, caught.value.hint) == (message, None, hint)
+    changed = {key: value for key, value in vars(config).items() if value != getattr(type(config)(), key)}
+    (key,) = changed
+    if changed[key] == changed[key]:
+        with pytest.raises(ConfigError) as caught:
+            resolve(type(config), flags=changed)
+        where = "in --" + key.replace("_", "-")
+        assert (caught.value.message, caught.value.where, caught.value.hint) == (message, where, hint)
+
+
+def test_the_bounds_of_a_range_belong_to_it_as_named() -> None:
+    assert Range(0, 1).holds(0)
+    assert Range(0, 1).holds(1)
+    assert not Range(above=0).holds(0)
+    assert not Range(below=1).holds(1)
+    check_ranges(EvalConfig(limit=None, workers=0, min_miou=1.0))
+
+
+@pytest.mark.parametrize("name", [None, *presets()])
+def test_defaults_and_presets_lie_in_their_ranges(name: str | None) -> None:
+    check_ranges(resolve(TrainConfig, preset=name))
+    for cls in (EvalConfig, PredictConfig):
+        check_ranges(cls())
+
+
+def test_the_range_of_a_key_is_documented() -> None:
+    accepts = {row.key: row.accepts for row in document(TrainConfig)}
+    assert accepts["flip"] == "a number; must lie in 0 to 1"
+    assert accepts["iterations"] == "a whole number, or null; must be at least 1"
 
 
 def test_an_empty_variable_is_not_set() -> None:

@@ -6,25 +6,21 @@ terminal looks on.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import PurePath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segformer_cli.errors import SegFormerError
 from segformer_cli.progress import Progress
+from segformer_cli.report import as_text, report
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
-
-SCHEMA = 1
 
 
 class Verdict(Exception):
@@ -92,9 +88,10 @@ class Console(AbstractContextManager["Console"]):
             self._note(text)
 
     def warn(self, text: str) -> None:
-        """Something to know before trusting the result: on stderr even when quiet, and in the JSON object."""
-        self.warnings.append(text)
-        self._note(f"warning: {text}")
+        """Something to know before trusting the result: on stderr even when quiet, and in the JSON object; once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._note(f"warning: {text}")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Rows on stdout; nothing with --json, whose object carries them. Numbers go to the right."""
@@ -130,7 +127,7 @@ class Console(AbstractContextManager["Console"]):
         if self.json_output:
             document = report(self.command, results, self.warnings, artifacts, error)
             if error is None:
-                print_json(document)
+                print(as_text(document))
         else:
             if summary:
                 print(summary)
@@ -160,30 +157,6 @@ class Console(AbstractContextManager["Console"]):
         if self._bar is not None:
             self._bar.stop()
         self._bar, self._task, self._stage = None, None, None
-
-
-def report(
-    command: str,
-    results: Mapping[str, object] | None,
-    warnings: Sequence[str] = (),
-    artifacts: Sequence[str] = (),
-    error: SegFormerError | None = None,
-) -> dict[str, object]:
-    """The JSON object of a command, as docs/cli.md describes it; `ok` says that the exit code is 0."""
-    document: dict[str, object] = {"schema": SCHEMA, "command": command, "ok": error is None}
-    if error is not None:
-        document["error"] = {
-            "message": error.message,
-            "where": error.where,
-            "hint": error.hint,
-            "exit_code": error.exit_code,
-        }
-    return document | {"results": results, "warnings": list(warnings), "artifacts": [str(path) for path in artifacts]}
-
-
-def print_json(document: Mapping[str, object]) -> None:
-    """The object on stdout, readable; NaN and infinity, which JSON has not, as null."""
-    print(json.dumps(_jsonable(document), indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
@@ -218,20 +191,6 @@ def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _jsonable(value: object) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(part) for part in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return value
 
 
 def _rich_table(

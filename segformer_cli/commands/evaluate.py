@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Score weights on data: mIoU, mAcc, aAcc, and each class."""
     with o.console(context) as console:
-        settings = o.settled(EvalConfig, context)
+        settings = o.settled(EvalConfig, context, console)
 
         from segformer_cli.workflows import evaluation
 

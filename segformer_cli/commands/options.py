@@ -45,7 +45,9 @@ def console(context: typer.Context) -> Console:
     )
 
 
-def settled(cls: type[Config], context: typer.Context, *, preset: str | None = None) -> Config:
+def settled(
+    cls: type[Config], context: typer.Context, console: Console, *, preset: str | None = None
+) -> Config:
     """The configuration of a command from all its sources; `settings.resolve` has the rules."""
     import dataclasses
 
@@ -59,6 +61,7 @@ def settled(cls: type[Config], context: typer.Context, *, preset: str | None = N
         environ=os.environ,
         sets=context.params["set"] or (),
         flags={key: value for key, value in context.params.items() if key in keys},
+        warn=console.warn,
     )
 
 

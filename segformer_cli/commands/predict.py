@@ -50,7 +50,7 @@ def predict(
 ) -> None:
     """Give every pixel of pictures a class; write masks and overlays."""
     with o.console(context) as console:
-        settings = o.settled(PredictConfig, context)
+        settings = o.settled(PredictConfig, context, console)
 
         from segformer_cli.workflows import prediction
 
@@ -70,9 +70,9 @@ def predict(
         console.done(
             {"images": found.images, "failed": failed},
             artifacts=_outputs(found.images),
-            summary=f"{found.out}: {len(found.images)} pictures; {_shares(found.classes)}",
-            next_command=f"segformer eval -w {settings.weights} -d DATA",
-            error=_some_failed(found),
+            # No next command: what was found and where it lies is to be the last line.
+            summary=_summary(found),
+            error=_failure(found),
         )
 
 
@@ -80,12 +80,26 @@ def _outputs(jobs: Sequence[Job] | Sequence[PredictedImage]) -> list[str]:
     return [path for job in jobs for path in job.outputs]
 
 
+def _summary(found: Predictions) -> str | None:
+    """Where the files are and what is in the pictures; None where there are none."""
+    if not found.images:
+        return None
+    if len(found.images) == 1:
+        return f"{', '.join(found.images[0].outputs)}: {_shares(found.classes)}"
+    return f"{found.out}: {len(found.images)} pictures; {_shares(found.classes)}"
+
+
 def _shares(classes: Sequence[ClassShare]) -> str:
-    return ", ".join(f"{row.name} {row.share:.0%}" for row in classes[:6])
+    from segformer_cli.overlay import share_text
+
+    named = [f"{row.name} {share_text(row.share)}" for row in classes[:6]]
+    return ", ".join(named) + (f", {len(classes) - 6} more" if len(classes) > 6 else "")
 
 
-def _some_failed(found: Predictions) -> SomeInputsFailed | None:
+def _failure(found: Predictions) -> SomeInputsFailed | None:
     if not found.failed:
         return None
     total = len(found.images) + len(found.failed)
+    if not found.images:
+        return SomeInputsFailed(f"all {total} pictures failed; nothing was written")
     return SomeInputsFailed(f"{len(found.failed)} of {total} pictures failed; the others are done")

@@ -11,7 +11,7 @@ from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import TrainConfig
 
 if TYPE_CHECKING:
-    from segformer_cli.workflows.training import TrainingPlan
+    from segformer_cli.workflows.planning import TrainingPlan
 
 EXAMPLES = epilog(
     "segformer train --variant b0 --iterations 20",
@@ -73,14 +73,15 @@ def train(
 ) -> None:
     """Train or fine-tune; without --data, on drawn street scenes."""
     with o.console(context) as console:
-        settings = o.settled(TrainConfig, context)
+        settings = o.settled(TrainConfig, context, console)
 
         from segformer_cli.model.named_weights import provenance
-        from segformer_cli.workflows import training
+        from segformer_cli.workflows import planning, training
 
         if settings.preset is None:
-            settings = o.settled(TrainConfig, context, preset=training.default_preset(settings))
-        plan = training.plan(settings, console.progress)
+            preset = planning.default_preset(settings, console.progress)
+            settings = o.settled(TrainConfig, context, console, preset=preset)
+        plan = planning.plan(settings, console.progress)
         if dry_run:
             console.done(_planned(plan), summary=str(plan))
             return

@@ -79,7 +79,7 @@ def info(
         from segformer_cli.model.named_weights import provenance
         from segformer_cli.workflows.conversion import inspect_weights
 
-        found = inspect_weights(weights, offline=bool(offline))
+        found = inspect_weights(weights, offline=bool(offline), progress=console.progress)
         said = provenance(found.licence)
         console.table("", ["", ""], [*_facts(found), ("licence", said)])
         console.done(
@@ -138,11 +138,13 @@ def convert(
         from segformer_cli.workflows import conversion
 
         if dry_run:
-            found = conversion.inspect_weights(weights, offline=bool(offline))
+            found = conversion.inspect_weights(weights, offline=bool(offline), progress=console.progress)
             plan = f"would write {found.variant} with {found.num_classes} classes from {found.format} as {to} to {out}"
             console.done({"source": found, "destination": str(out), "to": to}, summary=plan)
             return
-        done = conversion.convert(weights, out, to, force=bool(force), offline=bool(offline))
+        done = conversion.convert(
+            weights, out, to, force=bool(force), offline=bool(offline), progress=console.progress
+        )
         for note in done.notes:
             console.warn(note)
         console.done(
@@ -168,7 +170,7 @@ def verify(
     with o.console(context) as console:
         from segformer_cli.workflows import conversion
 
-        found = conversion.verify(weights, other, offline=bool(offline))
+        found = conversion.verify(weights, other, offline=bool(offline), progress=console.progress)
         differ = CheckFailed(f"{weights} and {other} are not the same network", hint=found.verdict)
         console.done(
             dataclasses.asdict(found) | {"agrees": found.agrees, "verdict": found.verdict},

@@ -103,7 +103,7 @@ class Split:
 
 def identity_ids(num_classes: int, ignore_index: int, ignored: tuple[int, ...] = ()) -> NDArray[np.int32]:
     """The id table of masks whose ids are class ids; `ignored` ids and `ignore_index` are not counted."""
-    ids = np.full(65536 if ignore_index > 255 else 256, UNKNOWN, np.int32)
+    ids = np.full(65536 if max(ignore_index, *ignored, 0) > 255 else 256, UNKNOWN, np.int32)
     ids[:num_classes] = np.arange(num_classes)
     ids[[ignore_index, *ignored]] = ignore_index
     return ids

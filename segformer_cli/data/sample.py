@@ -153,7 +153,10 @@ def move_into_place(temporary: Path, root: Path) -> None:
         os.replace(temporary, root)
         return
     new = {path.relative_to(temporary) for path in temporary.rglob("*.png")}
-    old = {path.relative_to(root) for path in root.glob(f"*/*/{SAMPLE_CITY}/{SAMPLE_CITY}_*.png")}
+    # Splits that are not drawn anew keep their scenes.
+    splits = {name.parts[1] for name in new}
+    scenes = root.glob(f"*/*/{SAMPLE_CITY}/{SAMPLE_CITY}_*.png")
+    old = {name for path in scenes if (name := path.relative_to(root)).parts[1] in splits}
     for name in sorted(new):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary / name, root / name)

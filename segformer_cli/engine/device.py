@@ -48,7 +48,7 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
         EnvironmentLacksError: the device cannot compute in it.
     """
     if precision == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
     if precision == "fp16" and device.type == "cpu":
         raise EnvironmentLacksError("fp16 is not for the CPU", hint="use --precision bf16 or fp32")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from segformer_cli.classes import mask_dtype
 from segformer_cli.data.transforms import normalise
+from segformer_cli.errors import ImageError
 from segformer_cli.images import Ids
 from segformer_cli.model.checkpoint import ModelConfig
 from segformer_cli.model.segformer import SegFormer, upsample
@@ -76,7 +77,16 @@ class Segmenter:
 
 
 def prepare(image: NDArray[np.generic], config: ModelConfig, size: SizePolicy | None = None) -> Tensor:
-    """The network's input (1, C, H, W) for a picture (H, W, C), sized by `size` or the checkpoint's own policy."""
+    """The network's input (1, C, H, W) for a picture (H, W, C), sized by `size` or the checkpoint's own policy.
+
+    Raises:
+        ImageError: the picture has another number of bands than the network reads.
+    """
+    if image.shape[2] != config.in_channels:
+        raise ImageError(
+            f"the picture has {image.shape[2]} bands, the network reads {config.in_channels}",
+            hint="use weights trained on such pictures",
+        )
     bands = normalise(resize_image(image, size or config.size), config.mean, config.std)
     return torch.from_numpy(bands)[None]
 

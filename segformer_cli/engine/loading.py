@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import torch
 from torch import Tensor
 
 from segformer_cli.classes import default_palette, ignore_index_for, known_set, same_name
-from segformer_cli.errors import WeightsError
+from segformer_cli.errors import EnvironmentLacksError, UsageError, WeightsError
+from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -23,12 +26,19 @@ from segformer_cli.model.checkpoint import (
     network_from,
 )
 from segformer_cli.model.formats import read_any
+from segformer_cli.model.formats.meaning import UNKNOWN_ORIGIN
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 
 SAMPLE = "sample"
 SAMPLE_FILE = "sample.safetensors"
 RUN_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+
+_NUMBERED = re.compile(r"class_\d+")
+"""The names that classes without names get, here and in readers and layouts."""
+
+_TOLD: set[str] = set()
+"""The published weights whose licence this process has told."""
 
 
 def load_checkpoint_from(
@@ -44,22 +54,27 @@ def load_checkpoint_from(
         EnvironmentLacksError: the network is needed and absent.
     """
     if str(weights) == SAMPLE:
-        return _load_sample()
+        with sample_file() as sample:
+            return load_checkpoint(sample)
     path = Path(weights).expanduser()
     if path.is_dir():
         return _from_folder(path)
     if path.exists():
         return read_any(path)
-    from segformer_cli.model import hub, named_weights
-
     name = str(weights)
-    if not named_weights.is_hub_name(name) and _looks_like_a_path(name):
+    if _looks_like_a_path(name):
         raise WeightsError(f"there is no file or folder {name!r}", where=str(path.absolute().parent))
-    told_before = hub.is_cached(name)
-    checkpoint = read_any(hub.fetch(name, offline=offline, progress=progress))
-    if not told_before:
-        progress(Progress("weights", 1, 1, "file", message=named_weights.licence_notice(name)))
-    config = dataclasses.replace(checkpoint.config, origin=name, licence=named_weights.licence_of(name))
+    try:
+        folder = hub.fetch(name, offline=offline, progress=progress)
+    except (WeightsError, EnvironmentLacksError) as error:
+        if name.lower() not in named_weights.NAMED_WEIGHTS:       # it may have been meant as a path
+            error.hint = "; ".join(filter(None, [error.hint, f"there is no file or folder {name!r} here either"]))
+        raise
+    checkpoint = read_any(folder)
+    _tell_licence(name, progress)
+    stated = checkpoint.config.licence
+    licence = named_weights.licence_of(name) if stated in (None, UNKNOWN_ORIGIN) else stated
+    config = dataclasses.replace(checkpoint.config, origin=name, licence=licence)
     return dataclasses.replace(checkpoint, config=config)
 
 
@@ -118,12 +133,19 @@ def load_model(
     if num_classes is None and class_names is None and in_channels in (None, checkpoint.config.in_channels):
         return network_from(checkpoint)
     config = _asked_for(checkpoint.config, num_classes, class_names, in_channels)
-    model, _ = start_from(checkpoint, config, seed)
+    same_classes = config.class_names == checkpoint.config.class_names
+    model, _ = start_from(checkpoint, config, seed, same_classes=same_classes)
     return model.eval()
 
 
 def start_from(
-    checkpoint: Checkpoint, config: ModelConfig, seed: int = 0, *, drop_path: float = 0.1, dropout: float = 0.1
+    checkpoint: Checkpoint,
+    config: ModelConfig,
+    seed: int = 0,
+    *,
+    drop_path: float = 0.1,
+    dropout: float = 0.1,
+    same_classes: bool = False,
 ) -> tuple[SegFormer, tuple[str, ...]]:
     """A network of `config` that starts from a checkpoint, in training mode, and what was done to fit it.
 
@@ -131,15 +153,21 @@ def start_from(
     class names match. What has no source keeps the fresh values of `seed`. The norms' eps and the licence
     are those of the checkpoint, since the weights were made with them.
 
+    Args:
+        config: with another number of bands than the checkpoint's, the first convolution is inflated.
+        same_classes: the classes are the checkpoint's own. Else names that are mere numbers (`class_0`) match
+            nothing, since they say nothing of what the classes are.
+
     Raises:
-        WeightsError: the checkpoint is of another variant.
+        UsageError: the checkpoint is of another variant.
+        WeightsError: its tensors are not those of its config, or `config` contradicts itself.
     """
     source = checkpoint.config
     if source.variant != config.variant:
-        raise WeightsError(
-            f"these weights are a {source.variant}, the network is to be a {config.variant}",
+        raise UsageError(
+            f"the weights are a {source.variant}, --variant says {config.variant}",
             where=source.origin,
-            hint=f"add --variant {source.variant}, or give {config.variant} weights",
+            hint=f"add --variant {source.variant}",
         )
     check_tensors(checkpoint)
     config = dataclasses.replace(
@@ -149,7 +177,7 @@ def start_from(
         torch.manual_seed(seed)
         network = build_network(config, drop_path=drop_path, dropout=dropout)
     tensors = network.state_dict()
-    said = _copy_encoder(checkpoint, tensors) + _copy_head(checkpoint, config, tensors)
+    said = _copy_encoder(checkpoint, tensors) + _copy_head(checkpoint, config, tensors, same_classes)
     network.load_state_dict(tensors)
     return network, tuple(said)
 
@@ -157,12 +185,16 @@ def start_from(
 # --- where weights lie --------------------------------------------------------------------------------
 
 
-def _load_sample() -> Checkpoint:
-    entry = files("segformer_cli").joinpath("assets", SAMPLE_FILE)
+def sample_file() -> AbstractContextManager[Path]:
+    """The packaged checkpoint as a file on disk, for as long as the context lasts.
+
+    Raises:
+        WeightsError: this installation lacks it.
+    """
+    entry = files("segformer_cli") / "assets" / SAMPLE_FILE
     if not entry.is_file():
         raise WeightsError("this installation has no sample checkpoint", where=str(entry), hint="reinstall the package")
-    with as_file(entry) as path:
-        return load_checkpoint(path)
+    return as_file(entry)
 
 
 def _from_folder(folder: Path) -> Checkpoint:
@@ -175,9 +207,20 @@ def _from_folder(folder: Path) -> Checkpoint:
 
 
 def _looks_like_a_path(weights: str) -> bool:
-    """Whether a name that does not exist, and is none of the hub's, was meant as a path."""
+    """Whether a name that does not exist was meant as a path: `runs/` is where trainings lie, not an owner."""
+    if weights.startswith((".", "/", "~", "runs/")):
+        return True
     endings = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".onnx", ".pt2", ".xml")
-    return weights.lower().endswith(endings) or weights.startswith((".", "/", "~")) or "\\" in weights
+    return not named_weights.is_hub_name(weights) and (weights.lower().endswith(endings) or bool({*"/\\"} & {*weights}))
+
+
+def _tell_licence(name: str, progress: ProgressListener) -> None:
+    """Tells the licence of published weights once a process; a listener that does nothing was not told."""
+    published = named_weights.find(name).name
+    if progress is ignore_progress or published in _TOLD:
+        return
+    _TOLD.add(published)
+    progress(Progress("weights", 1, 1, "file", message=named_weights.licence_notice(name)))
 
 
 # --- starting from other weights ----------------------------------------------------------------------
@@ -242,7 +285,9 @@ def inflated(weight: Tensor, channels: int) -> Tensor:
     return repeated * (old / channels)
 
 
-def _copy_head(checkpoint: Checkpoint, config: ModelConfig, tensors: dict[str, Tensor]) -> list[str]:
+def _copy_head(
+    checkpoint: Checkpoint, config: ModelConfig, tensors: dict[str, Tensor], same_classes: bool
+) -> list[str]:
     """Copies what fits of the head; says what stays fresh."""
     if checkpoint.kind == "backbone":
         return ["decode head starts fresh: these weights are an encoder"]
@@ -253,23 +298,26 @@ def _copy_head(checkpoint: Checkpoint, config: ModelConfig, tensors: dict[str, T
     for name, tensor in checkpoint.tensors.items():
         if name.startswith("head.") and name not in classifier:
             tensors[name] = tensor.clone()
-    pairs = _matching_classes(checkpoint.config.class_names, config.class_names)
+    pairs = _matching_classes(checkpoint.config.class_names, config.class_names, same_classes)
     for name in classifier:
         for ours, theirs in pairs:
             tensors[name][ours] = checkpoint.tensors[name][theirs]
     return ["decode head from the same weights", _said_of_classes(pairs, config, checkpoint.config)]
 
 
-def _matching_classes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+def _matching_classes(old: Sequence[str], new: Sequence[str], same_classes: bool) -> list[tuple[int, int]]:
     """Pairs (new id, old id) of classes with one name; the first wins where a name occurs twice."""
-    if tuple(old) == tuple(new):
+    if same_classes:
         return [(index, index) for index in range(len(new))]
-    places = {same_name(name): index for index, name in reversed(list(enumerate(old)))}
+    if tuple(old) == tuple(new):
+        return [(index, index) for index, name in enumerate(new) if not _NUMBERED.fullmatch(name)]
+    named = [(index, name) for index, name in enumerate(old) if not _NUMBERED.fullmatch(name)]
+    places = {same_name(name): index for index, name in reversed(named)}
     return [(index, places[same_name(name)]) for index, name in enumerate(new) if same_name(name) in places]
 
 
 def _said_of_classes(pairs: list[tuple[int, int]], config: ModelConfig, old: ModelConfig) -> str:
-    if config.class_names == old.class_names:
+    if config.class_names == old.class_names and len(pairs) == config.num_classes:
         return f"classifier kept: the same {config.num_classes} classes"
     if not pairs:
         return f"classifier starts fresh: none of its {config.num_classes} classes is known to the weights"

@@ -35,8 +35,6 @@ def build_optimizer(
 def lr_factor(step: int, iterations: int, warmup: int, power: float = 1.0) -> float:
     """What the peak rate is multiplied with at `step`, counted from 0.
 
-    >>> lr_factor(0, 160_000, 1500)
-    1e-06
     >>> lr_factor(1500, 160_000, 1500)
     0.990625
     """

@@ -249,8 +249,20 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = F
     if half:
         tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
     with replacing(path, force=force) as temporary:
-        save_file(tensors, temporary, metadata={HEADER: json.dumps(_header(checkpoint), ensure_ascii=False)})
+        write_safetensors(temporary, tensors, {HEADER: json.dumps(_header(checkpoint), ensure_ascii=False)})
     return path
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes a safetensors file inside `replacing`, which turns what the system refuses into our error.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written for another reason.
+    """
+    try:
+        save_file(dict(tensors), path, metadata=metadata)
+    except SafetensorError as error:  # its own wrapper of the system's error, which keeps the text alone
+        raise OSError(str(error)) from error
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -92,15 +92,32 @@ def config_from_json(values: Mapping[str, Any], where: str) -> ModelConfig:
         if name not in names:
             raise WeightsError(f"the header has an unknown key {name!r}", where=where, hint=did_you_mean(name, names))
     try:
-        return _typed_config(dict(values))
+        return _typed_config(dict(values), where)
     except (TypeError, ValueError, KeyError) as error:
         raise WeightsError(f"the header cannot be understood: {error}", where=where) from error
 
 
-def _typed_config(values: dict[str, Any]) -> ModelConfig:
-    size = dict(values["size"])
-    size["box"] = tuple(size["box"]) if size.get("box") else None
-    values["size"] = SizePolicy(**size)
+def size_from_json(values: Any, where: str) -> SizePolicy:
+    """The size policy that `dataclasses.asdict` took apart.
+
+    Raises:
+        WeightsError: a key is unknown, or a value is no whole number above 0.
+    """
+    try:
+        size = dict(values)
+        size["box"] = tuple(size["box"]) if size.get("box") else None
+        policy = SizePolicy(**size)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"the size policy cannot be understood: {error}", where=where) from error
+    height, width = policy.box or (None, None)
+    for value in (policy.short, policy.long, height, width, policy.align):
+        if value is not None and (type(value) is not int or value < 1):
+            raise WeightsError(f"the size policy has {value!r}, pixels are needed", where=where)
+    return policy
+
+
+def _typed_config(values: dict[str, Any], where: str) -> ModelConfig:
+    values["size"] = size_from_json(values["size"], where)
     values["class_names"] = tuple(str(name) for name in values["class_names"])
     colours = [tuple(int(part) for part in colour) for colour in values["palette"]]
     if any(len(colour) != 3 for colour in colours):

@@ -225,7 +225,7 @@ def _verified(file: Path, weights: NamedWeights, hub_hash: str | None) -> Path:
     with suppress(OSError):
         if _seal_of(file).read_text(encoding="ascii") == seal:
             return file.parent
-    actual = _sha256(file)
+    actual = sha256_of(file)
     for source, expected in promised.items():
         if actual != expected:
             _remove(file)
@@ -239,7 +239,8 @@ def _verified(file: Path, weights: NamedWeights, hub_hash: str | None) -> Path:
     return file.parent
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The hash by which files of weights are published, in hex."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(1 << 20):

@@ -123,7 +123,7 @@ def licence_notice(name: str) -> str | None:
 
 
 def provenance(licence: str | None) -> str:
-    """The line that `weights info`, training summaries and exported files carry, from `ModelConfig.licence`.
+    """The line that `weights info` and the training summary show, from `ModelConfig.licence`.
 
     >>> provenance(NVIDIA_LICENCE), provenance(None)
     ('contains NVIDIA weights: non-commercial', 'no third-party weights')

@@ -79,7 +79,7 @@ class EfficientSelfAttention(nn.Module):
         N = self.heads
         source = x if self.reduction is None else self.reduction(x)                  # (B, h, w, C)
         query = self.query(x).reshape(B, H * W, N, C // N).transpose(1, 2)           # (B, N, HW, C/N)
-        key, value = self.key_value(source).reshape(B, -1, 2, N, C // N).permute(2, 0, 3, 1, 4)
+        key, value = self.key_value(source).reshape(B, -1, 2, N, C // N).permute(2, 0, 3, 1, 4).unbind(0)
         out = F.scaled_dot_product_attention(query, key, value)                      # (B, N, HW, C/N)
         return self.proj(out.transpose(1, 2).reshape(B, H, W, C))                    # (B, H, W, C)
 
@@ -320,10 +320,10 @@ class SegFormer(nn.Module):
     def fused(self) -> SegFormer:
         """The same function with the head's products and BatchNorm baked in, in eval mode; a copy.
 
-        The encoder's parameters are shared with this network, not copied.
+        The encoder's parameters are shared with this network, not copied; its mode is left as it was.
         """
-        fused = copy.copy(self)
-        fused._modules = dict(self._modules)
+        tensors = (*self.parameters(), *self.buffers())
+        fused = copy.deepcopy(self, {id(tensor): tensor for tensor in tensors})
         if isinstance(self.head, AllMLPHead):
             fused.head = FusedHead(self.head)
         return fused.eval()

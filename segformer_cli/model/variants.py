@@ -44,11 +44,3 @@ def get_variant(name: str) -> Variant:
         return VARIANTS[name.lower()]
     except KeyError:
         raise UsageError(f"there is no variant {name!r}", hint=did_you_mean(name.lower(), VARIANTS)) from None
-
-
-def variant_of(widths: tuple[int, ...], depths: tuple[int, ...]) -> Variant | None:
-    """The variant with these encoder widths and depths; None where no published one fits."""
-    for variant in VARIANTS.values():
-        if variant.widths == tuple(widths) and variant.depths == tuple(depths):
-            return variant
-    return None

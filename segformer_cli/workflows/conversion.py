@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segformer_cli.engine.loading import load_checkpoint_from
+from segformer_cli.engine.loading import SAMPLE, load_checkpoint_from, sample_file
 from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.model.checkpoint import Checkpoint, network_from, save_checkpoint
 from segformer_cli.model.formats import huggingface, mmseg, official, smp
+from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MixTransformer, SegFormer
 from segformer_cli.model.variants import get_variant
+from segformer_cli.progress import ProgressListener, ignore_progress
 from segformer_cli.resize import SizePolicy
 
 Target = Literal["segformer", "official", "hf", "mmseg-backbone", "smp"]
@@ -100,8 +101,19 @@ class Agreement:
         return f"other outputs: they differ by up to {self.max_error:.1e}"
 
 
-def convert(src: str, dst: str | Path, to: str, *, force: bool = False, offline: bool = False) -> Conversion:
+def convert(
+    src: str,
+    dst: str | Path,
+    to: str,
+    *,
+    force: bool = False,
+    offline: bool = False,
+    progress: ProgressListener = ignore_progress,
+) -> Conversion:
     """Writes the weights `src`, anything WEIGHTS accepts, to `dst` in the format `to`.
+
+    Args:
+        progress: hears of a download and of the licence of published weights.
 
     Raises:
         UsageError: there is no such format, or `dst` does not suit it.
@@ -111,7 +123,7 @@ def convert(src: str, dst: str | Path, to: str, *, force: bool = False, offline:
     if to not in get_args(Target):
         raise UsageError(f"there is no format {to!r}", where="--to", hint=did_you_mean(to, get_args(Target)))
     path = Path(dst)
-    checkpoint = load_checkpoint_from(src, offline=offline)
+    checkpoint = load_checkpoint_from(src, offline=offline, progress=progress)
     if to == "segformer":
         save_checkpoint(path, checkpoint, force=force)
         notes = checkpoint.notes
@@ -121,14 +133,16 @@ def convert(src: str, dst: str | Path, to: str, *, force: bool = False, offline:
     return Conversion(str(src), str(path), to, checkpoint.config.variant, checkpoint.config.num_classes, notes)
 
 
-def inspect_weights(weights: str | Path, *, offline: bool = False) -> WeightsInfo:
+def inspect_weights(
+    weights: str | Path, *, offline: bool = False, progress: ProgressListener = ignore_progress
+) -> WeightsInfo:
     """What is in `weights`, anything WEIGHTS accepts.
 
     Raises:
         WeightsError: it cannot be read.
     """
-    checkpoint = load_checkpoint_from(weights, offline=offline)
-    config, path = checkpoint.config, Path(weights).expanduser()
+    checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
+    config = checkpoint.config
     return WeightsInfo(
         path=str(weights),
         format=checkpoint.format,
@@ -145,19 +159,21 @@ def inspect_weights(weights: str | Path, *, offline: bool = False) -> WeightsInf
         training_data=config.training_data,
         origin=config.origin,
         licence=config.licence,
-        sha256=_sha256(path) if path.is_file() else None,
+        sha256=_sha256(weights),
         notes=checkpoint.notes,
     )
 
 
-def verify(a: str | Path, b: str | Path, *, offline: bool = False) -> Agreement:
+def verify(
+    a: str | Path, b: str | Path, *, offline: bool = False, progress: ProgressListener = ignore_progress
+) -> Agreement:
     """Whether two files of weights are the same network.
 
     Raises:
         WeightsError: one cannot be read, or they have other outputs, so that there is nothing to compare.
     """
-    first, second = (load_checkpoint_from(weights, offline=offline) for weights in (a, b))
-    _check_comparable(first, second)
+    first, second = (load_checkpoint_from(weights, offline=offline, progress=progress) for weights in (a, b))
+    _check_comparable(first, second, where=f"{a} and {b}")
     only_encoders = "backbone" in (first.kind, second.kind)
     outputs = [_outputs(checkpoint, only_encoders) for checkpoint in (first, second)]
     eps = {"eps": first.config.eps, "block_eps": first.config.block_eps}
@@ -249,7 +265,7 @@ def _same_argmax(first: list[Tensor], second: list[Tensor]) -> float:
     return float(torch.cat(same).double().mean())
 
 
-def _check_comparable(first: Checkpoint, second: Checkpoint) -> None:
+def _check_comparable(first: Checkpoint, second: Checkpoint, *, where: str) -> None:
     pairs = {"variant": (first.config.variant, second.config.variant)}
     pairs["number of channels"] = (str(first.config.in_channels), str(second.config.in_channels))
     if first.kind == second.kind == "segmentor":
@@ -258,7 +274,7 @@ def _check_comparable(first: Checkpoint, second: Checkpoint) -> None:
         if one != other:
             raise WeightsError(
                 f"the {what} is {one} in one file and {other} in the other: their outputs cannot be compared",
-                where=f"{first.config.origin} and {second.config.origin}",
+                where=where,
             )
 
 
@@ -271,9 +287,10 @@ def _head_width(checkpoint: Checkpoint) -> int | None:
     return None if weight is None else weight.shape[0]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _sha256(weights: str | Path) -> str | None:
+    """That of the file; None for a folder or a hub name, which are several files."""
+    if str(weights) == SAMPLE:
+        with sample_file() as path:
+            return sha256_of(path)
+    path = Path(weights).expanduser()
+    return sha256_of(path) if path.is_file() else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from segformer_cli.atomic import replacing
+from segformer_cli.atomic import refuse_existing, replacing
 from segformer_cli.config import EvalConfig
-from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.inference import Segmenter, prepare, upsampled_mask
@@ -28,8 +28,10 @@ from segformer_cli.images import Ids
 from segformer_cli.metrics.confusion import Counts, confusion_matrix
 from segformer_cli.metrics.scores import Scores, scores
 from segformer_cli.model.checkpoint import ModelConfig
-from segformer_cli.progress import Progress, ProgressListener, ignore_progress
+from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
+from segformer_cli.report import as_text, report
 from segformer_cli.resize import parse_size
+from segformer_cli.settings import check_ranges
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,12 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The `results` object of `cli.md`."""
+        """The `results` object of docs/cli.md; NaN where a score is undefined, which JSON's writer turns into null."""
         return {
-            "miou": _number(self.miou),
-            "macc": _number(self.macc),
-            "aacc": _number(self.aacc),
-            "per_class": [
-                {"id": row.id, "name": row.name, "iou": _number(row.iou), "acc": _number(row.acc), "pixels": row.pixels}
-                for row in self.per_class
-            ],
+            "miou": self.miou,
+            "macc": self.macc,
+            "aacc": self.aacc,
+            "per_class": [asdict(row) for row in self.per_class],
             "images": self.images,
             "confusion_matrix": self.confusion.tolist(),
             "protocol": self.protocol,
@@ -74,14 +73,26 @@ class Evaluation:
         }
 
 
-def evaluate(config: EvalConfig, progress: ProgressListener = ignore_progress) -> Evaluation:
+def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> Evaluation:
     """Scores of weights on one split, counted at the pictures' own size.
+
+    Args:
+        progress: a listener, or True for a bar.
 
     Raises:
         DataError: the split has no labels, or its classes are not those of the weights.
         UsageError: no weights are named and none belong to the data.
     """
+    with listening(progress) as listener:
+        return _evaluate(config, listener)
+
+
+def _evaluate(config: EvalConfig, progress: ProgressListener) -> Evaluation:
+    check_ranges(config)
     weights = config.weights or default_weights(config.data)
+    result_file = Path(config.out) / "result.json" if config.out else None
+    if result_file is not None:
+        refuse_existing(result_file, force=config.force)
     split = open_data(
         config.data, config.split, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix
     ).first(config.limit)
@@ -96,8 +107,8 @@ def evaluate(config: EvalConfig, progress: ProgressListener = ignore_progress) -
     confusion = score_split(segmenter, split, config.batch_size, config.workers, progress)
     seconds = time.perf_counter() - began
     result = summarise(confusion, split, protocol_of(segmenter, split), seconds)
-    if config.out:
-        _write(Path(config.out) / "result.json", result, config.force)
+    if result_file is not None:
+        _write(result_file, result, config.force)
     return result
 
 
@@ -109,7 +120,7 @@ def default_weights(data: str) -> str:
     """
     if data == "sample":
         return "sample"
-    if data.startswith("cityscapes:"):
+    if layout_name(data) == "cityscapes":
         return "b0-cityscapes"
     raise UsageError(f"no weights are named, and none belong to {data}", hint="add -w WEIGHTS")
 
@@ -121,8 +132,8 @@ def check_classes(config: ModelConfig, split: Split) -> None:
         DataError: they differ; a score would compare unlike things.
     """
     ours, theirs = config.class_names, split.class_names
-    unnamed = all(name == f"class_{index}" for names in (ours, theirs) for index, name in enumerate(names))
-    if len(ours) == len(theirs) and (ours == theirs or unnamed or theirs[0] == "class_0" or ours[0] == "class_0"):
+    numbered = any(names[0] == "class_0" for names in (ours, theirs))
+    if ours == theirs or (numbered and len(ours) == len(theirs)):
         return
     pairs = enumerate(zip(ours, theirs, strict=False))
     different = next((index for index, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
@@ -208,7 +219,7 @@ def _batches(
         _EvalImages(segmenter, split),
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=one_thread,
+        worker_init_fn=start_worker,
         prefetch_factor=2 if workers else None,
     )
     for shape, items in groupby(loader, key=lambda item: item[0].shape):
@@ -226,20 +237,18 @@ def _joined(batch: list[tuple[Tensor, Any]]) -> Tensor:
     return torch.cat([image for image, _ in batch])
 
 
-def one_thread(_: int) -> None:
-    """A reading process keeps to one core: several would fight over the same ones."""
+def start_worker(_: int) -> None:
+    """A reading process keeps to one core, and leaves it to the main one to answer Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
 
 def _write(path: Path, result: Evaluation, force: bool) -> None:
-    document = {"schema": 1, "command": "eval", "ok": True, "results": result.to_json()}
+    document = report("eval", result.to_json(), result.warnings, [str(path)])
     with replacing(path, force=force) as temporary:
-        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else value
+        temporary.write_text(as_text(document) + "\n", encoding="utf-8")
 
 
 def _first(names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from segformer_cli.images import PICTURE_SUFFIXES, Ids, Picture, read_image, wri
 from segformer_cli.model.checkpoint import ModelConfig
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.overlay import draw_overlay
-from segformer_cli.progress import NotebookProgress, Progress, ProgressListener, ignore_progress
+from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.resize import parse_size
+from segformer_cli.settings import check_ranges
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,12 @@ class Predictor:
         self, sources: Iterable[str | Path | Picture | Image.Image], *, progress: bool = False
     ) -> list[Prediction]:
         """The predictions of many pictures; `progress` draws a bar."""
-        with NotebookProgress() as bar:
-            found = []
+        found = []
+        total = len(sources) if isinstance(sources, Sequence) else None
+        with listening(progress) as listener:
             for done, source in enumerate(sources, 1):
                 found.append(self(source))
-                if progress:
-                    bar(Progress("predict", done, len(sources) if isinstance(sources, Sequence) else None, "image"))
+                listener(Progress("predict", done, total, "image"))
         return found
 
 
@@ -178,14 +180,22 @@ class Predictions:
         return tuple(ClassShare(index, name, share) for (index, name), share in ordered)
 
 
-def predict(config: PredictConfig, progress: ProgressListener = ignore_progress) -> Predictions:
+def predict(config: PredictConfig, progress: bool | ProgressListener = False) -> Predictions:
     """Masks and overlays of all inputs, written where `config.out` says.
+
+    Args:
+        progress: a listener, or True for a bar.
 
     Raises:
         ImageError: the only picture cannot be read.
         UsageError: an input names no picture, or two would write one file.
         SegFormerError: an output exists and `force` is not set.
     """
+    with listening(progress) as listener:
+        return _predict(config, listener)
+
+
+def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
     jobs, out = plan(config)
     model = load_model(config.weights, offline=config.offline, progress=progress)
     predictor = Predictor(model, device=config.device, precision=config.precision, size=config.size)
@@ -194,7 +204,7 @@ def predict(config: PredictConfig, progress: ProgressListener = ignore_progress)
     for index, job in enumerate(jobs, 1):
         try:
             done.append(_run(job, predictor, config))
-        except (ImageError, ValueError) as error:
+        except ImageError as error:
             if len(jobs) == 1:
                 raise
             failed.append(FailedImage(str(job.input), str(error).replace("\n", "; ")))
@@ -208,13 +218,14 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
     Raises:
         UsageError, ImageError, SegFormerError: as `predict`.
     """
+    check_ranges(config)
     if not config.inputs:
         raise UsageError("no picture is named", hint="give files, folders, globs, or `sample`")
     if not config.save:
         raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
     pictures = find_pictures(config.inputs)
     out = Path(config.out) if config.out else _next_folder()
-    if out.suffix and not out.is_dir():
+    if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
         jobs = [_single(pictures, out, config)]
     else:
         jobs = [_job(picture, out / relative, config) for picture, relative in pictures]

@@ -61,9 +61,11 @@ class Run:
         save_checkpoint(self.checkpoint(name), checkpoint_of(model), force=True)
 
     def describe(self, config: TrainConfig, splits: Mapping[str, Split]) -> None:
-        """Writes config.yaml, command.txt, environment.json and data.json, and empties the logs."""
+        """Writes config.yaml, command.txt, environment.json and data.json; what an earlier run left there goes."""
+        for name in ("best", "last"):
+            self.checkpoint(name).unlink(missing_ok=True)
         self.write_text("config.yaml", to_yaml(config))
-        self.write_text("command.txt", shlex.join(["segformer", *sys.argv[1:]]) + "\n")
+        self.write_text("command.txt", command_line() + "\n")
         self.write_text("environment.json", json.dumps(environment(), indent=1))
         self.write_text("data.json", json.dumps({name: fingerprint(split) for name, split in splits.items()}, indent=1))
         for log in ("log.jsonl", "metrics.csv"):
@@ -88,6 +90,14 @@ class Run:
             if fresh:
                 writer.writeheader()
             writer.writerow(record)
+
+
+def command_line() -> str:
+    """The command that runs, or that there is none: training was called from Python."""
+    called = Path(sys.argv[0])
+    if called.stem == "segformer" or called.parts[-2:] == ("segformer_cli", "__main__.py"):
+        return shlex.join(["segformer", *sys.argv[1:]])
+    return "# called from Python; config.yaml holds the settings"
 
 
 def environment() -> dict[str, object]:

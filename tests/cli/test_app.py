@@ -57,6 +57,15 @@ def test_importing_the_package_loads_no_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_the_keys_of_the_commands_are_names_of_the_package():
+    import segformer_cli
+    from segformer_cli import config
+
+    for name in ("TrainConfig", "EvalConfig", "PredictConfig"):
+        assert getattr(segformer_cli, name) is getattr(config, name)
+    assert set(segformer_cli.__all__) <= set(dir(segformer_cli))
+
+
 def test_a_name_that_the_package_has_not_is_an_attribute_error():
     import segformer_cli
 
@@ -123,6 +132,32 @@ def test_a_variable_a_file_and_a_flag_are_told_apart_in_errors(segformer, tmp_pa
     assert "where: in SEGFORMER_LR" in segformer("train", SEGFORMER_LR="fast").stderr
     assert "where: in my.yaml, line 1" in segformer("train", "-c", "my.yaml").stderr
     assert "where: in --set lr=fast" in segformer("train", "--set", "lr=fast").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval", "-w", "sample", "--limit", "0"], "limit is 0"),
+        (["eval", "-w", "sample", "-j", "-1"], "workers is -1"),
+        (["eval", "-w", "sample", "-b", "0"], "batch_size is 0"),
+        (["predict", "sample", "--opacity", "-1"], "opacity is -1"),
+        (["train", "--set", "drop_path=1"], "drop_path is 1"),
+    ],
+)
+def test_a_number_out_of_range_is_wrong_usage(segformer, arguments, message):
+    done = segformer(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {message}\n")
+
+
+def test_a_misspelt_variable_is_warned_of_once_and_stops_nothing(segformer):
+    done = segformer("eval", "--dry-run", "--json", SEGFORMER_LIMTI="3", SEGFORMER_DATA_DIR="/data")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert found["results"]["config"]["limit"] is None
+    (warning,) = found["warnings"]
+    assert "did you mean SEGFORMER_LIMIT?" in warning
+    assert done.stderr.count("warning: ") == 1
 
 
 @pytest.mark.parametrize("command", ["train", "eval", "predict"])

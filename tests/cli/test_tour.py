@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -67,12 +68,15 @@ def test_eval_prints_a_plain_table_and_the_next_command(studio):
     assert done.stderr.splitlines()[-1].startswith("next: segformer predict")
 
 
-def test_weights_that_do_not_fit_the_data_are_an_expected_error(studio):
-    _, run, _ = studio
+def test_data_that_is_not_there_is_an_expected_error_and_weights_that_nobody_named_wrong_usage(studio):
+    folder, run, _ = studio
     done = run("eval", "-w", "trained", "-d", "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no folder nowhere")
-    assert run("eval", "-d", "nowhere").returncode == 2
+    (folder / "own").mkdir()
+    done = run("eval", "-d", "camvid:own")
+    assert done.returncode == 2
+    assert "hint:  add -w WEIGHTS" in done.stderr
 
 
 def test_predict_writes_a_mask_for_each_picture(studio):
@@ -90,6 +94,27 @@ def test_predict_writes_a_mask_for_each_picture(studio):
     again = run("predict", "street.png", "-w", "trained", "-o", "out", "--save", "mask,overlay")
     assert again.returncode == 1
     assert "--force" in again.stderr
+
+
+def test_the_last_line_of_predict_says_what_was_found_and_where_the_file_is(studio):
+    folder, run, _ = studio
+    picture = next((folder / "scenes" / "leftImg8bit" / "val").rglob("*.png"))
+    shutil.copy(picture, folder / "one.png")
+    done = run("predict", "one.png", "-w", "trained", "-o", "found/one.png")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"found/one\.png: [a-z ]+ \d+ %(, .*)?", done.stdout.splitlines()[-1].replace("\\", "/"))
+    assert "next:" not in done.stderr
+
+
+def test_predict_says_so_when_every_picture_failed(studio):
+    folder, run, _ = studio
+    (folder / "broken").mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / "broken" / name).write_bytes(b"no picture")
+    done = run("predict", "broken", "-w", "trained", "-o", "nothing")
+    assert done.returncode == 5
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == "error: all 2 pictures failed; nothing was written"
 
 
 def test_predict_goes_on_after_a_broken_picture_and_ends_with_5(studio):

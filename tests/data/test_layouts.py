@@ -226,3 +226,16 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 def test_a_windows_drive_is_no_layout_name() -> None:
     with pytest.raises(DataError, match="there is no folder C:"):
         open_data("C:/pictures", "val")
+
+
+def test_wide_masks_of_few_classes_ignore_65535(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.jpg", (1, 3))
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.array([[0, 1, 65535]], np.uint16)).save(tmp_path / "masks" / "a.png")
+    split = open_data(str(tmp_path), "val")
+    assert split.class_names == ("class_0", "class_1")
+    assert split.read_target(split.pairs[0]).tolist() == [[0, 1, 255]]
+
+
+def test_the_sample_is_called_so() -> None:
+    assert open_data("sample", "val").data == "sample"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -66,3 +67,12 @@ def test_links_between_documents_lead_somewhere():
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
 
+
+def test_the_network_is_one_file_that_needs_torch_alone():
+    tree = ast.parse((ROOT / "segformer_cli" / "model" / "segformer.py").read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {name.name for node in imports if isinstance(node, ast.Import) for name in node.names}
+    modules |= {"." * node.level + (node.module or "") for node in imports if isinstance(node, ast.ImportFrom)}
+    rest = {module for module in modules if module.partition(".")[0] != "torch"}
+    assert rest <= {"__future__", "copy", "math", "typing", "collections.abc"}
+    assert "torch" in modules

@@ -12,10 +12,12 @@ import torch
 from segformer_cli.classes import class_set, default_palette
 from segformer_cli.engine import loading
 from segformer_cli.engine.loading import build_model, inflated, load_checkpoint_from, load_model, start_from
-from segformer_cli.errors import EnvironmentLacksError, UsageError, WeightsError
+from segformer_cli.errors import EnvironmentLacksError, SegFormerError, UsageError, WeightsError
 from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import Checkpoint, ModelConfig, network_from, save_checkpoint
 from segformer_cli.model.formats import huggingface, official
+from segformer_cli.model.formats.meaning import UNKNOWN_ORIGIN
+from segformer_cli.progress import Progress
 
 Make = Callable[..., Checkpoint]
 
@@ -64,6 +66,37 @@ def test_a_hub_name_is_fetched_and_carries_its_licence(
     assert (config.origin, config.licence) == ("b0-cityscapes", named_weights.NVIDIA_LICENCE)
 
 
+def test_a_licence_that_the_files_state_is_not_replaced_by_what_the_name_suggests(
+    random_checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "fetch", lambda name, **options: tmp_path / name.split("/")[1])
+    for name, licence in (("theirs", named_weights.NVIDIA_LICENCE), ("silent", None), ("unknown", UNKNOWN_ORIGIN)):
+        huggingface.write(tmp_path / name, random_checkpoint(licence=licence), force=False)
+
+    stated = [load_checkpoint_from(f"someone/{name}").config.licence for name in ("theirs", "silent", "unknown")]
+
+    assert stated[0] == named_weights.NVIDIA_LICENCE
+    assert stated[1] == "not known here, see the model card of someone/silent"
+    assert stated[2] == "not known here, see the model card of someone/unknown"
+
+
+def test_the_licence_is_told_once_to_the_first_who_listens(
+    random_checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface.write(tmp_path, random_checkpoint(), force=False)
+    monkeypatch.setattr(hub, "fetch", lambda name, **options: tmp_path)
+    monkeypatch.setattr(loading, "_TOLD", set())
+    heard: list[Progress] = []
+
+    load_checkpoint_from("b0-ade20k")
+    assert heard == []
+    for name in ("b0-ade20k", "nvidia/segformer-b0-finetuned-ade-512-512", "b0-cityscapes", "b0-cityscapes"):
+        load_checkpoint_from(name, progress=heard.append)
+
+    assert [str(step.message).split(":")[0] for step in heard] == ["b0-ade20k", "b0-cityscapes"]
+    assert all("research or evaluation only" in str(step.message) for step in heard)
+
+
 def test_a_hub_name_that_is_not_cached_needs_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
 
@@ -71,10 +104,23 @@ def test_a_hub_name_that_is_not_cached_needs_the_network(tmp_path: Path, monkeyp
         load_checkpoint_from("nvidia/segformer-b4-of-nobody", offline=True)
 
 
-@pytest.mark.parametrize("weights", ["none/w.pth", "./runs/first", "w.safetensors"])
+@pytest.mark.parametrize(
+    "weights", ["none/w.pth", "./runs/first", "w.safetensors", "runs/train/first", "runs/first", "data/a/b", "/a/b"]
+)
 def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub(weights: str) -> None:
     with pytest.raises(WeightsError, match="there is no file or folder"):
         load_checkpoint_from(weights)
+
+
+@pytest.mark.parametrize(("weights", "error"), [("mine/first", EnvironmentLacksError), ("first", WeightsError)])
+def test_a_name_that_the_hub_cannot_answer_may_have_been_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, error: type[SegFormerError]
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    with pytest.raises(error) as caught:
+        load_checkpoint_from(weights, offline=True)
+    assert str(caught.value.hint).endswith(f"there is no file or folder '{weights}' here either")
 
 
 def test_a_name_that_nobody_knows_is_answered_with_a_guess() -> None:
@@ -169,6 +215,31 @@ def test_rows_of_classes_with_the_same_name_are_kept_and_said(random_checkpoint:
     assert "rows kept for 2 of 4 classes of the same name: SKY, road" in said[-1]
 
 
+def test_classes_that_are_mere_numbers_match_nothing_of_other_data(random_checkpoint: Make) -> None:
+    numbers = ("class_0", "class_1", "road")
+    checkpoint = random_checkpoint(class_names=numbers, classes=3)
+    old = checkpoint.tensors["head.classify.weight"]
+
+    for names in (numbers, ("class_1", "road")):
+        network, said = start_from(checkpoint, config_of(names), seed=3)
+        weight = network.state_dict()["head.classify.weight"]
+        assert [any(torch.equal(row, other) for other in old) for row in weight] == [n == "road" for n in names]
+        assert said[-1].startswith(f"classifier rows kept for 1 of {len(names)} classes")
+
+    network, said = start_from(checkpoint, config_of(numbers), same_classes=True)
+    assert torch.equal(network.state_dict()["head.classify.weight"], old)
+    assert said[-1] == "classifier kept: the same 3 classes"
+
+
+def test_other_bands_alone_keep_a_classifier_of_numbered_classes(random_checkpoint: Make, tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(class_names=("class_0", "class_1"), classes=2)
+    path = save_checkpoint(tmp_path / "w.safetensors", checkpoint)
+
+    model = load_model(path, in_channels=1)
+
+    assert torch.equal(model.state_dict()["head.classify.weight"], checkpoint.tensors["head.classify.weight"])
+
+
 def test_what_is_built_anew_follows_the_seed_and_leaves_the_generator_alone(random_checkpoint: Make) -> None:
     checkpoint, config = random_checkpoint(), config_of(("new",))
     torch.manual_seed(5)
@@ -207,8 +278,9 @@ def test_eps_and_licence_of_the_weights_stay_with_the_network(random_checkpoint:
 
 
 def test_another_variant_is_refused(random_checkpoint: Make) -> None:
-    with pytest.raises(WeightsError, match="these weights are a b0, the network is to be a b1"):
+    with pytest.raises(UsageError, match="the weights are a b0, --variant says b1") as caught:
         start_from(random_checkpoint(), dataclasses.replace(config_of(("a",)), variant="b1"))
+    assert caught.value.hint == "add --variant b0"
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6])
@@ -236,3 +308,20 @@ def test_bands_other_than_three_are_inflated_and_said(random_checkpoint: Make) -
 
     assert network(torch.randn(2, 4, 32, 32)).shape == (2, 1, 8, 8)
     assert "first convolution inflated from 3 to 4 channels" in said
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_weights_of_other_bands_start_a_network_for_rgb(random_checkpoint: Make, channels: int) -> None:
+    whole = random_checkpoint(in_channels=channels, mean=(0.0,) * channels, std=(1.0,) * channels)
+    encoder = {name: tensor for name, tensor in whole.tensors.items() if name.startswith("encoder.")}
+    no_classes = dataclasses.replace(whole.config, class_names=(), palette=())
+
+    for checkpoint in (whole, Checkpoint(no_classes, encoder, "backbone")):
+        network, said = start_from(checkpoint, config_of(("a",)))
+        assert network(torch.randn(2, 3, 32, 32)).shape == (2, 1, 8, 8)
+        assert f"first convolution inflated from {channels} to 3 channels" in said
+
+
+def test_bands_that_mean_and_std_contradict_are_refused(random_checkpoint: Make) -> None:
+    with pytest.raises(WeightsError, match="mean has 3 values for 4 channels"):
+        start_from(random_checkpoint(), config_of(("a",), in_channels=4))

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from segformer_cli.engine import loading
 from segformer_cli.errors import SegFormerError, UsageError, WeightsError
+from segformer_cli.model import hub
 from segformer_cli.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from segformer_cli.model.formats import read_any
+from segformer_cli.progress import Progress
 from segformer_cli.workflows.conversion import convert, inspect_weights, picture, verify
 
 Make = Callable[..., Checkpoint]
@@ -76,6 +79,30 @@ def test_what_is_in_a_file_is_told(saved: str) -> None:
     assert (info.licence, info.eps, info.block_eps, info.head_width) == ("theirs", 1e-5, 1e-6, 256)
 
 
+def test_the_sample_has_the_hash_of_the_packaged_file() -> None:
+    packaged = Path(loading.__file__).parents[1] / "assets" / loading.SAMPLE_FILE
+
+    assert inspect_weights("sample").sha256 == hashlib.sha256(packaged.read_bytes()).hexdigest()
+
+
+def test_whoever_looks_at_published_weights_hears_their_licence(
+    saved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(saved, tmp_path / "folder", "hf")
+    monkeypatch.setattr(hub, "fetch", lambda name, **options: tmp_path / "folder")
+    looks = (
+        lambda listener: inspect_weights("b0-ade20k", progress=listener),
+        lambda listener: convert("b0-ade20k", tmp_path / "w.safetensors", "segformer", progress=listener),
+        lambda listener: verify("b0-ade20k", "b0-ade20k", progress=listener),
+    )
+
+    for look in looks:
+        monkeypatch.setattr(loading, "_TOLD", set())
+        heard: list[Progress] = []
+        look(heard.append)
+        assert ["research or evaluation only" in str(step.message) for step in heard] == [True]
+
+
 def test_a_converted_file_agrees_with_its_source(saved: str, tmp_path: Path) -> None:
     convert(saved, tmp_path / "w.pth", "official")
 
@@ -122,8 +149,9 @@ def test_an_encoder_agrees_with_the_network_it_comes_from(saved: str, tmp_path: 
 def test_networks_of_other_classes_cannot_be_compared(saved: str, random_checkpoint: Make, tmp_path: Path) -> None:
     other = save_checkpoint(tmp_path / "b.safetensors", random_checkpoint(classes=6))
 
-    with pytest.raises(WeightsError, match="number of classes is 5 in one file and 6 in the other"):
+    with pytest.raises(WeightsError, match="number of classes is 5 in one file and 6 in the other") as caught:
         verify(saved, other)
+    assert caught.value.where == f"{saved} and {other}"
 
 
 def test_the_built_in_picture_is_the_same_everywhere() -> None:

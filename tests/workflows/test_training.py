@@ -25,8 +25,10 @@ from segformer_cli.engine.loading import load_model
 from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from segformer_cli.progress import Progress
-from segformer_cli.workflows import training
+from segformer_cli.resize import NATIVE, SizePolicy
+from segformer_cli.workflows import planning, training
 from segformer_cli.workflows.evaluation import evaluate, score_split
+from segformer_cli.workflows.runs import Run
 from tests.conftest import RandomCheckpoint
 
 
@@ -95,7 +97,7 @@ def test_the_network_learns_one_picture_by_heart(scenes: str, tmp_path: Path) ->
         photometric="off", crop_size=(64, 128), eval_every=40, drop_path=0.0, loss_mean="valid", log_every=1,
         out=str(tmp_path / "run"),
     )
-    planned = training.plan(config)
+    planned = planning.plan(config)
     one = dataclasses.replace(planned.train, pairs=planned.train.pairs[:1])
     result = training.train(dataclasses.replace(planned, train=one, val=one))
     log = [json.loads(line)["loss"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -108,7 +110,7 @@ def test_fine_tuning_keeps_the_encoder_and_the_rows_of_equal_names(
 ) -> None:
     source = random_checkpoint("b0", classes=3, class_names=("Road", "zebra", "sky"), licence="someone's")
     path = save_checkpoint(tmp_path / "source.safetensors", source)
-    planned = training.plan(tiny(scenes, weights=str(path), lr=0.0, weight_decay=0.0))
+    planned = planning.plan(tiny(scenes, weights=str(path)))
     model, said = training._build(planned)
     assert torch.equal(model.encoder.stages[0].norm.weight, source.tensors["encoder.stages.0.norm.weight"])
     rows = model.state_dict()["head.classify.weight"]
@@ -117,6 +119,26 @@ def test_fine_tuning_keeps_the_encoder_and_the_rows_of_equal_names(
     assert any("road" in line.lower() and "sky" in line for line in said)
     assert model.config.licence == "someone's"
     assert model.config.class_names[10] == "sky"
+
+
+def test_an_own_training_is_tested_at_native_size_and_sees_one_normalisation(
+    scenes: str, tmp_path: Path, random_checkpoint: RandomCheckpoint
+) -> None:
+    source = random_checkpoint("b0", classes=3, size=SizePolicy(short=512, long=2048), mean=(1.0, 2.0, 3.0))
+    path = save_checkpoint(tmp_path / "source.safetensors", source)
+    planned = planning.plan(tiny(scenes, weights=str(path)))
+    model, _ = training._build(planned)
+    assert model.config.size == NATIVE
+    assert model.config.mean == (1.0, 2.0, 3.0)
+    assert training._loader(planned.config, planned.train, model.config).dataset.mean == (1.0, 2.0, 3.0)
+
+
+def test_a_forced_run_leaves_no_weights_of_the_one_before(scenes: str, tmp_path: Path) -> None:
+    run = Run.new(tiny(scenes, out=str(tmp_path / "run")))
+    run.checkpoint("best").write_text("old")
+    planned = planning.plan(tiny(scenes, out=str(tmp_path / "run"), force=True))
+    Run.new(planned.config).describe(planned.config, {"train": planned.train})
+    assert not run.checkpoint("best").exists()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +178,7 @@ def test_weights_of_another_variant_are_refused(
 
 
 def test_defaults_follow_from_the_data(scenes: str) -> None:
-    planned = training.plan(tiny(scenes, iterations=None, crop_size=None, warmup=None, eval_every=None))
+    planned = planning.plan(tiny(scenes, iterations=None, crop_size=None, warmup=None, eval_every=None))
     assert planned.config.iterations == 1000  # 80 epochs of 4 images are fewer than the least
     assert planned.config.crop_size == (64, 128)
     assert planned.config.warmup == 100
@@ -166,11 +188,15 @@ def test_defaults_follow_from_the_data(scenes: str) -> None:
 
 def test_the_preset_follows_from_start_and_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert training.default_preset(TrainConfig()) == "sample"
-    assert training.default_preset(TrainConfig(data="x/", weights="none")) == "scratch"
-    assert training.default_preset(TrainConfig(data="x/", weights="w.safetensors")) == "finetune"
-    assert training.default_preset(TrainConfig(data="cityscapes:x/")) == "cityscapes-1024"
-    assert training.default_preset(TrainConfig(data="x/", offline=True)) == "scratch"
+    assert planning.default_preset(TrainConfig()) == "sample"
+    own = str(tmp_path / "own")
+    for split in ("train", "val"):
+        (tmp_path / "own" / "images" / split).mkdir(parents=True)
+        (tmp_path / "own" / "masks" / split).mkdir(parents=True)
+    assert planning.default_preset(TrainConfig(data=own, weights="none")) == "scratch"
+    assert planning.default_preset(TrainConfig(data=own, weights="w.safetensors")) == "finetune"
+    assert planning.default_preset(TrainConfig(data=f"cityscapes:{tmp_path}")) == "cityscapes-1024"
+    assert planning.default_preset(TrainConfig(data=own, offline=True)) == "scratch"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -230,4 +256,4 @@ def test_weights_of_other_classes_are_not_scored(
         evaluate(EvalConfig(weights=str(path), data=scenes))
     assert "class 0: 'thing 0' in the weights, 'road' in the data" in str(caught.value.where)
     with pytest.raises(UsageError, match="no weights are named"):
-        evaluate(EvalConfig(data=scenes.removeprefix("cityscapes:")))
+        evaluate(EvalConfig(data=f"folder:{tmp_path}"))

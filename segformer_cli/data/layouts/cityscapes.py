@@ -47,9 +47,10 @@ def open_split(root: Path, split: str) -> Split:
     ids = identity_ids(classes.num_classes, classes.ignore_index)
     if suffix == _LABEL_IDS:
         ids = np.full(256, UNKNOWN, np.int32)
+        ids[255] = classes.ignore_index         # the licence plate, whose id is -1, in 8-bit files
         assert classes.id_map is not None
         for file_id, class_id in classes.id_map.items():
-            ids[file_id % 256] = class_id       # the licence plate's -1 is 255 in 8-bit files
+            ids[file_id] = class_id
     return Split(
         split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, tuple(pairs)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -41,9 +42,16 @@ def open_data(
         )
     else:
         found = layout.open_split(root, split)
+    if data == "sample":
+        found = replace(found, data="sample")
     if not found.pairs:
         raise DataError(f"no images found in split {split!r}", where=str(root), hint=f"needs {layout.NEEDS}")
     return found
+
+
+def layout_name(data: str) -> str:
+    """The name of the layout that `data` is in."""
+    return str(locate(data)[0].NAME)
 
 
 def locate(data: str) -> tuple[ModuleType, Path]:

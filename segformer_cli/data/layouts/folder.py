@@ -202,4 +202,4 @@ def _numbered(present: set[int], root: Path) -> tuple[tuple[str, ...], NDArray[n
         raise DataError("every pixel of every mask is ignored", where=str(root))
     K = max(1, max(counted)) + 1
     ignore_index = ignore_index_for(K)
-    return tuple(f"class_{index}" for index in range(K)), identity_ids(K, ignore_index), ignore_index
+    return tuple(f"class_{index}" for index in range(K)), identity_ids(K, ignore_index, (ignored,)), ignore_index

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from segformer_cli.atomic import refuse_existing, replacing
 from segformer_cli.errors import UsageError, WeightsError
-from segformer_cli.model.checkpoint import Checkpoint, Kind, ModelConfig, written_by
+from segformer_cli.model.checkpoint import Checkpoint, Kind, ModelConfig, write_safetensors, written_by
 from segformer_cli.model.formats.keys import Rule, Rules, prefixed, to_ours, to_theirs
-from segformer_cli.model.formats.meaning import ADE_SHORT_SIDE, UNKNOWN_ORIGIN, Said, checkpoint_from, our_entry
+from segformer_cli.model.formats.meaning import ADE_SHORT_SIDE, Said, checkpoint_from, our_entry
 from segformer_cli.model.formats.official import split_classifier
 from segformer_cli.model.formats.source import OUR_ENTRY, Source
 from segformer_cli.model.named_weights import CONFIG, NVIDIA_LICENCE, PREPROCESSOR, SAFETENSORS
@@ -147,7 +145,7 @@ def _said(source: Source, kind: Kind) -> tuple[Said, list[str]]:
         ignore_index=config.get("semantic_loss_ignore_index"),
         mean=[value / scale for value in mean] if mean else None,
         std=[value / scale for value in std] if std else None,
-        licence=_licence(source, kind),
+        licence=_licence(source),
         ade_short=_short_side(size),
     )
     return said, notes
@@ -175,12 +173,12 @@ def _size_text(size: Any) -> str:
     return f"{size}x{size}"
 
 
-def _licence(source: Source, kind: Kind) -> str | None:
-    """NVIDIA's where the folder says that it is one of theirs; an encoder of unknown origin may be."""
+def _licence(source: Source) -> str | None:
+    """NVIDIA's where the folder says that it is one of theirs; None where it says nothing."""
     said = (str((source.config or {}).get("_name_or_path", "")), source.path.as_posix())
     if any(mark in text for text in said for mark in ("nvidia/segformer-", "nvidia/mit-", "models--nvidia--")):
         return NVIDIA_LICENCE
-    return UNKNOWN_ORIGIN if kind == "backbone" else None
+    return None
 
 
 # --- writing ------------------------------------------------------------------------------------------
@@ -191,16 +189,17 @@ def write(path: Path, checkpoint: Checkpoint, *, force: bool) -> tuple[str, ...]
 
     Raises:
         UsageError: `path` has the suffix of a file.
+        SegFormerError: a file exists and `force` is not given, or cannot be written.
     """
     if path.suffix in (".pth", ".pt", ".bin", ".safetensors"):
         raise UsageError(f"{path.name} reads as a file, a Hugging Face model is a folder", hint="give a folder")
     for name in (SAFETENSORS, CONFIG, PREPROCESSOR):
         refuse_existing(path / name, force=force)
-    with replacing(path / SAFETENSORS, force=force) as temporary:
-        save_file(_tensors(checkpoint), temporary, metadata={"format": "pt"})
-    for name, values in ((PREPROCESSOR, _processor(checkpoint.config)), (CONFIG, _config(checkpoint))):
-        with replacing(path / name, force=force) as temporary:
-            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(path / SAFETENSORS, force=force) as weights:    # the large file first, and in its place last
+        write_safetensors(weights, _tensors(checkpoint), {"format": "pt"})
+        for name, values in ((PREPROCESSOR, _processor(checkpoint.config)), (CONFIG, _config(checkpoint))):
+            with replacing(path / name, force=force) as temporary:
+                temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return ()
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segformer_cli.classes import ClassSet, class_set, default_palette, ignore_index_for, known_set
+from segformer_cli.errors import WeightsError
 from segformer_cli.model.checkpoint import IMAGENET_MEAN, IMAGENET_STD, Checkpoint, Kind, ModelConfig
 from segformer_cli.model.formats.keys import Translated
-from segformer_cli.model.formats.source import Source
+from segformer_cli.model.formats.source import OUR_ENTRY, Source
+from segformer_cli.model.header import size_from_json
 from segformer_cli.resize import NATIVE, SizePolicy
 
 UNKNOWN_ORIGIN = "unknown origin; weights published by NVIDIA are non-commercial"
-"""The licence of weights that may come from NVIDIA's: same classes as theirs, and nobody said otherwise."""
+"""The licence of a file that others made and that states none: most SegFormers come from NVIDIA's weights."""
 
 ADE_LONG_SIDE = 2048
 ADE_SHORT_SIDE = 512
@@ -21,13 +23,15 @@ ADE_SHORT_SIDE_B5 = 640
 
 _GUESSED = {150: "ade20k", 19: "cityscapes"}
 
+_ENTRY_KEYS = ("training_data", "licence", "ignore_index", "mean", "std", "size")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Said:
     """What a file says beyond its tensors; None where it says nothing.
 
-    `licence` None is asked for again: see `UNKNOWN_ORIGIN`. `ade_short` is the short side in pixels if the
-    classes turn out to be ADE20K's.
+    `licence` None becomes `UNKNOWN_ORIGIN`, unless the file is one of ours. `ade_short` is the short side in
+    pixels if the classes turn out to be ADE20K's.
     """
 
     class_names: Sequence[str] | None = None
@@ -49,7 +53,11 @@ def checkpoint_from(
     eps: tuple[float, float],
     notes: Sequence[str] = (),
 ) -> Checkpoint:
-    """The checkpoint of translated tensors, with what the file says of them and what we must assume."""
+    """The checkpoint of translated tensors, with what the file says of them and what we must assume.
+
+    Raises:
+        WeightsError: what we wrote into the file ourselves is incomplete or damaged.
+    """
     found = list(notes)
     names = _names(said, translated, found) if kind == "segmentor" else ()
     known = known_set(names) if names else None
@@ -66,10 +74,10 @@ def checkpoint_from(
         block_eps=eps[1],
         size=_size(said, known, translated.variant),
         training_data=known.name if known and said.class_names else None,
-        origin=str(source.path),
-        licence=said.licence or (UNKNOWN_ORIGIN if known and known.name in _GUESSED.values() else None),
+        origin=source.path.absolute().name,     # the name alone: checkpoints are shared, folders are private
+        licence=said.licence or UNKNOWN_ORIGIN,
     )
-    config = _with_our_entry(config, source.ours())
+    config = _with_our_entry(config, source.ours(), source.where)
     if translated.in_channels != 3 and said.mean is None:
         found.append(f"mean and std of {translated.in_channels} channels are assumed: ImageNet's, repeated")
     return Checkpoint(config, translated.tensors, kind, format, tuple(found))
@@ -88,21 +96,29 @@ def our_entry(config: ModelConfig, written_by: str) -> dict[str, Any]:
     }
 
 
-def _with_our_entry(config: ModelConfig, entry: Mapping[str, Any]) -> ModelConfig:
+def _with_our_entry(config: ModelConfig, entry: Mapping[str, Any], where: str) -> ModelConfig:
     """The config with what we wrote ourselves in place of what we would assume."""
     if not entry:
         return config
-    size = dict(entry["size"])
-    size["box"] = tuple(size["box"]) if size.get("box") else None
-    return dataclasses.replace(
-        config,
-        training_data=entry["training_data"],
-        licence=entry["licence"],
-        ignore_index=entry["ignore_index"],
-        mean=tuple(entry["mean"]),
-        std=tuple(entry["std"]),
-        size=SizePolicy(**size),
-    )
+    missing = [key for key in _ENTRY_KEYS if key not in entry]
+    if missing:
+        raise WeightsError(f"the entry {OUR_ENTRY!r} lacks {', '.join(missing)}", where=where)
+    try:
+        return dataclasses.replace(
+            config,
+            training_data=_text(entry["training_data"]),
+            licence=_text(entry["licence"]),
+            ignore_index=int(entry["ignore_index"]),
+            mean=tuple(float(value) for value in entry["mean"]),
+            std=tuple(float(value) for value in entry["std"]),
+            size=size_from_json(entry["size"], where),
+        )
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"the entry {OUR_ENTRY!r} cannot be understood: {error}", where=where) from error
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _names(said: Said, translated: Translated, notes: list[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.formats.keys import Rule, Rules, prefixed, to_ours, to_theirs
-from segformer_cli.model.formats.meaning import UNKNOWN_ORIGIN, Said, checkpoint_from
+from segformer_cli.model.formats.meaning import Said, checkpoint_from
 from segformer_cli.model.formats.pickled import save_pickled
 from segformer_cli.model.formats.source import Source
 
@@ -50,8 +50,7 @@ def read(source: Source) -> Checkpoint | None:
             f"only the encoder is read: mmsegmentation's decode head ({len(outside)} tensors, the first {outside[0]}) "
             "is another network than the paper's"
         )
-    said = Said(licence=UNKNOWN_ORIGIN)
-    return checkpoint_from(source, translated, said, kind="backbone", format=NAME, eps=EPS, notes=notes)
+    return checkpoint_from(source, translated, Said(), kind="backbone", format=NAME, eps=EPS, notes=notes)
 
 
 def write(path: Path, checkpoint: Checkpoint, *, force: bool) -> tuple[str, ...]:

@@ -97,9 +97,16 @@ def load_pickled(path: Path) -> Any:
 
 
 def save_pickled(path: Path, content: Any, *, force: bool = False) -> None:
-    """Writes `content` as `torch.save` does, whole or not at all."""
-    with replacing(path, force=force) as temporary:
-        torch.save(content, temporary)
+    """Writes `content` as `torch.save` does, whole or not at all.
+
+    Raises:
+        SegFormerError: the file exists and `force` is not given, or cannot be written.
+    """
+    with replacing(path, force=force) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # after a refused write torch's archive cannot be closed, and says only that
+            raise OSError(str(error.__context__ or error)) from error
 
 
 # --- the names a file asks for ------------------------------------------------------------------------

@@ -6,16 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from segformer_cli.atomic import replacing
 from segformer_cli.errors import WeightsError
-from segformer_cli.model.checkpoint import Checkpoint, written_by
+from segformer_cli.model.checkpoint import Checkpoint, write_safetensors, written_by
 from segformer_cli.model.formats import official
 from segformer_cli.model.formats.keys import Rule, Rules, prefixed, to_ours, to_theirs
 from segformer_cli.model.formats.meaning import Said, checkpoint_from, our_entry
 from segformer_cli.model.formats.pickled import save_pickled
 from segformer_cli.model.formats.source import OUR_ENTRY, Source
+from segformer_cli.model.named_weights import CONFIG, SAFETENSORS
 from segformer_cli.model.variants import get_variant
 
 NAME = "smp"
@@ -57,6 +56,7 @@ def write(path: Path, checkpoint: Checkpoint, *, force: bool) -> tuple[str, ...]
 
     Raises:
         WeightsError: the checkpoint is a backbone.
+        SegFormerError: a file exists and `force` is not given, or cannot be written.
     """
     if checkpoint.kind == "backbone":
         raise WeightsError(
@@ -66,10 +66,10 @@ def write(path: Path, checkpoint: Checkpoint, *, force: bool) -> tuple[str, ...]
     if path.suffix in (".pth", ".pt", ".bin"):
         save_pickled(path, tensors, force=force)
         return ("a flat state dict has no place for class names, palette and licence",)
-    with replacing(path / "model.safetensors", force=force) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
-    with replacing(path / "config.json", force=force) as temporary:
-        temporary.write_text(json.dumps(_config(checkpoint), indent=2), encoding="utf-8")
+    with replacing(path / SAFETENSORS, force=force) as weights:    # the large file first, and in its place last
+        write_safetensors(weights, tensors, {"format": "pt"})
+        with replacing(path / CONFIG, force=force) as temporary:
+            temporary.write_text(json.dumps(_config(checkpoint), indent=2), encoding="utf-8")
     return ()
 
 

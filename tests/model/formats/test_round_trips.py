@@ -268,13 +268,72 @@ def test_known_classes_of_unknown_origin_may_be_nvidias(random_checkpoint: Make,
     assert again.config.size == NATIVE
 
 
-def test_own_classes_carry_no_licence(random_checkpoint: Make, tmp_path: Path) -> None:
+def test_classes_that_nobody_knows_do_not_make_a_strangers_file_free(random_checkpoint: Make, tmp_path: Path) -> None:
     config = {"id2label": {"0": "cat", "1": "dog"}, "semantic_loss_ignore_index": 200}
 
     again = read_any(hub_folder(tmp_path / "folder", random_checkpoint(classes=2), config, {}))
 
-    assert (again.config.licence, again.config.class_names) == (None, ("cat", "dog"))
+    assert (again.config.licence, again.config.class_names) == (UNKNOWN_ORIGIN, ("cat", "dog"))
     assert again.config.ignore_index == 200
+
+
+def test_a_strangers_smp_file_is_of_unknown_origin(random_checkpoint: Make, tmp_path: Path) -> None:
+    torch.save(to_theirs(random_checkpoint().tensors, smp.SEGMENTOR), tmp_path / "w.pth")
+
+    assert read_any(tmp_path / "w.pth").config.licence == UNKNOWN_ORIGIN
+
+
+@pytest.mark.parametrize(("module", "name"), [(official, "w.pth"), (huggingface, "folder"), (smp, "folder")])
+def test_weights_of_our_own_stay_our_own_in_every_format_with_a_place_for_it(
+    random_checkpoint: Make, tmp_path: Path, module: Any, name: str
+) -> None:
+    module.write(tmp_path / name, random_checkpoint(licence=None), force=False)
+
+    assert read_any(tmp_path / name).config.licence is None
+
+
+def test_the_origin_is_a_name_and_not_somebodys_path(
+    random_checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official.write(tmp_path / "w.pth", random_checkpoint(), force=False)
+    huggingface.write(tmp_path / "folder", random_checkpoint(), force=False)
+    monkeypatch.chdir(tmp_path / "folder")
+
+    found = [read_any(path).config.origin for path in (tmp_path / "w.pth", tmp_path / "folder", ".")]
+
+    assert found == ["w.pth", "folder", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": None}, "size policy cannot be understood"),
+        ({"size": {"short": "large"}}, "size policy has 'large', pixels are needed"),
+        ({"size": {"tall": 3}}, "size policy cannot be understood"),
+        ({"mean": None}, "entry 'segformer_cli' cannot be understood"),
+        ({"std": ["wide"] * 3}, "entry 'segformer_cli' cannot be understood"),
+    ],
+)
+def test_a_damaged_entry_of_ours_is_an_error_of_the_file(
+    random_checkpoint: Make, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    huggingface.write(tmp_path, random_checkpoint(), force=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["segformer_cli"] |= change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(WeightsError, match=message):
+        read_any(tmp_path)
+
+
+def test_an_incomplete_entry_of_ours_names_what_it_lacks(random_checkpoint: Make, tmp_path: Path) -> None:
+    huggingface.write(tmp_path, random_checkpoint(), force=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["segformer_cli"]["licence"], config["segformer_cli"]["size"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(WeightsError, match="the entry 'segformer_cli' lacks licence, size"):
+        read_any(tmp_path)
 
 
 def test_heads_that_shapes_do_not_show_are_checked(random_checkpoint: Make, tmp_path: Path) -> None:
