@@ -16,14 +16,16 @@ types:
 test:             ## what must pass before a commit
 	$(PYTHON) -m pytest -q -m "not slow and not peers and not online and not browser"
 
-parity:           ## the same numbers as other implementations
-	$(PYTHON) -m pytest -q tests/parity
+parity:           ## the same numbers as other implementations, mmsegmentation (extra `peers`) included
+	SEGFORMER_PARITY=all $(PYTHON) -m pytest -q --continue-on-collection-errors tests/parity
 
 docs:             ## docs/cli.md and the map in docs/architecture.md
 	$(PYTHON) docs/generate.py
 
-bench:
+bench:            ## startup, forward pass and training step, each against its rival
 	$(PYTHON) benchmarks/startup.py
+	$(PYTHON) benchmarks/inference.py
+	$(PYTHON) benchmarks/training.py
 
 release-check:    ## the wheel alone, without the tools of development, in a venv of its own
 	rm -rf dist build .venv-release
@@ -33,8 +35,10 @@ release-check:    ## the wheel alone, without the tools of development, in a ven
 	cd .venv-release && bin/segformer --version && bin/segformer doctor && \
 	  bin/segformer predict sample -w sample -o out --force --save mask,overlay
 
-gpu-check:        ## tests that use a GPU where there is one
-	$(PYTHON) -m pytest -q -m "not peers and not online and not browser"
+gpu-check:        ## the same score and the speed on a GPU
+	$(PYTHON) -m segformer_cli eval -w sample --device cuda --precision fp32 --min-miou 0.70
+	$(PYTHON) -m segformer_cli train -d sample --iterations 20 --device cuda -o runs/gpu-check --force
+	$(PYTHON) benchmarks/inference.py --device cuda
 
 online-check:     ## tests that reach the network
 	$(PYTHON) -m pytest -q -m online

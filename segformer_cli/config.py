@@ -153,7 +153,9 @@ class TrainConfig:
     photometric: Annotated[
         Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
     ] = "full"
-    eval_every: Annotated[int | None, Doc("steps between validations; default: a tenth of the run"), COUNT] = None
+    eval_every: Annotated[
+        int | None, Doc("steps between validations; default: a tenth of the run, at least 50"), COUNT
+    ] = None
     checkpoint_every: Annotated[
         int | None, Doc("steps between writes of last.safetensors; default: as eval_every"), COUNT
     ] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,13 @@ def _make_torchvision_importable() -> None:
             importlib.import_module("torchvision")
         finally:
             torch.library.register_fake = register
+
+
+def peer(name: str) -> Any:
+    """Another implementation to compare with; absent, it is skipped, but in `make parity` that is a failure."""
+    if os.environ.get("SEGFORMER_PARITY") == "all":
+        return importlib.import_module(name)
+    return pytest.importorskip(name)
 
 
 RandomCheckpoint = Callable[..., Checkpoint]

@@ -22,6 +22,7 @@ from segformer_cli.settings import check_ranges
 
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
 CROP = 512
+LEAST_BETWEEN_EVALS = 50
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _filled(config: TrainConfig, train: Split, device: torch.device) -> TrainCon
         iterations = max(1, round(config.epochs * len(train) / config.batch_size))
     elif iterations is None:
         iterations = min(max(EPOCHS * len(train) // config.batch_size, FEWEST), MOST)
-    eval_every = config.eval_every or max(1, iterations // 10)
+    eval_every = config.eval_every or min(iterations, max(LEAST_BETWEEN_EVALS, iterations // 10))
     return dataclasses.replace(
         config,
         iterations=iterations,

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from segformer_cli.model.checkpoint import Checkpoint, network_from
 from segformer_cli.model.formats import read_any, smp
+from tests.conftest import peer
 
-smp_reference = pytest.importorskip("segmentation_models_pytorch")
+smp_reference = peer("segmentation_models_pytorch")
 
 TOLERANCE = 1e-10
 Make = Callable[..., Checkpoint]

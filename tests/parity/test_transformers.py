@@ -16,8 +16,9 @@ from segformer_cli.model.formats import huggingface, read_any
 from segformer_cli.model.formats.source import Source
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.model.variants import VARIANTS
+from tests.conftest import peer
 
-transformers = pytest.importorskip("transformers")
+transformers = peer("transformers")
 
 TOLERANCE = 1e-10
 GRADIENT_TOLERANCE = 1e-8
