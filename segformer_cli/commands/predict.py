@@ -66,7 +66,7 @@ def predict(
             console.detail(f"{image.input}: {_shares(image.classes)} ({image.ms:.0f} ms)")
         failed = [{"input": each.input, "error": each.error} for each in found.failed]
         for each in failed:
-            console.say(f"failed: {each['input']}: {each['error']}")
+            console.warn(f"{each['input']}: {each['error']}")
         console.done(
             {"images": found.images, "failed": failed},
             artifacts=_outputs(found.images),

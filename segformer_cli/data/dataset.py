@@ -1,21 +1,45 @@
-"""Pairs of files -> tensors: crops for training."""
+"""Pairs of files -> tensors: crops for training, and how an error of a reading process reaches the main one."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import AUGMENTATION, generator
 from segformer_cli.data.transforms import Augmentation, normalise, pad_to
+from segformer_cli.errors import SegFormerError
+
+Item = TypeVar("Item")
 
 
-class TrainCrops(Dataset[tuple[Tensor, Tensor]]):
+def raising(loader: Iterable[Item | SegFormerError]) -> Iterator[Item]:
+    """The loader's items; an error among them is raised.
+
+    torch raises what a reading process raises anew, its traceback as the message and all else lost. So
+    expected errors travel as items.
+    """
+    for item in loader:
+        if isinstance(item, SegFormerError):
+            raise item
+        yield item
+
+
+def joined(items: list[Any]) -> Any:
+    """A batch of items, or the first error among them."""
+    return next((item for item in items if isinstance(item, SegFormerError)), None) or default_collate(items)
+
+
+class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
     """Augmented crops of a split; an item is asked for by its (position in the stream, index of the pair).
 
-    An item is image (C, h, w) float32, normalised, and target (h, w) uint8 or int32 class ids.
+    An item is image (C, h, w) float32, normalised, and target (h, w) uint8 or int32 class ids; or the
+    error of reading it, see `raising`.
     """
 
     def __init__(
@@ -34,8 +58,13 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        position, index = place
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor] | SegFormerError:
+        try:
+            return self._crop(*place)
+        except SegFormerError as error:
+            return error
+
+    def _crop(self, position: int, index: int) -> tuple[Tensor, Tensor]:
         rng = generator(self.seed, AUGMENTATION, position)
         ignore = self.split.ignore_index
         image, target = self.split.read(self.split.pairs[index])

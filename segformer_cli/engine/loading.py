@@ -138,6 +138,21 @@ def load_model(
     return model.eval()
 
 
+def check_variant(checkpoint: Checkpoint, variant: str) -> None:
+    """Nothing where the weights are of `variant`.
+
+    Raises:
+        UsageError: they are of another.
+    """
+    found = checkpoint.config.variant
+    if found != variant.lower():
+        raise UsageError(
+            f"the weights are a {found}, --variant says {variant}",
+            where=checkpoint.config.origin,
+            hint=f"add --variant {found}",
+        )
+
+
 def start_from(
     checkpoint: Checkpoint,
     config: ModelConfig,
@@ -163,12 +178,7 @@ def start_from(
         WeightsError: its tensors are not those of its config, or `config` contradicts itself.
     """
     source = checkpoint.config
-    if source.variant != config.variant:
-        raise UsageError(
-            f"the weights are a {source.variant}, --variant says {config.variant}",
-            where=source.origin,
-            hint=f"add --variant {source.variant}",
-        )
+    check_variant(checkpoint, config.variant)
     check_tensors(checkpoint)
     config = dataclasses.replace(
         config, eps=source.eps, block_eps=source.block_eps, licence=source.licence or config.licence

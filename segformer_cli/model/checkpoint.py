@@ -96,11 +96,19 @@ def network_from(checkpoint: Checkpoint, *, drop_path: float = 0.1, dropout: flo
     """The network that a checkpoint describes, with its weights, in eval mode and with `.config` set.
 
     Raises:
-        WeightsError: the checkpoint is a backbone, or a tensor is missing, unknown or of another shape.
+        WeightsError: the checkpoint is a backbone, or a tensor is missing, unknown, of another shape, or holds
+            values that are no numbers.
     """
     if checkpoint.kind == "backbone":
         raise backbone_only(checkpoint)
     check_tensors(checkpoint)
+    broken = next((name for name, tensor in checkpoint.tensors.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise WeightsError(
+            f"the tensor {broken} holds values that are no numbers (NaN or infinite)",
+            where=checkpoint.config.origin,
+            hint="the training that wrote it has diverged, or the file is damaged: take an earlier checkpoint",
+        )
     with torch.device("meta"), _WithoutValues():
         network = build_network(checkpoint.config, drop_path=drop_path, dropout=dropout)
     network.to_empty(device="cpu").load_state_dict(dict(checkpoint.tensors))

@@ -137,6 +137,6 @@ def provenance(licence: str | None) -> str:
 
 def guess(name: str) -> str:
     """A hint for a name that is not known: the closest one, or where to look."""
-    known = [*NAMED_WEIGHTS, *(row.repo for row in NAMED_WEIGHTS.values())]
+    known = ["sample", *NAMED_WEIGHTS, *(row.repo for row in NAMED_WEIGHTS.values())]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else "`segformer weights list` shows the names"

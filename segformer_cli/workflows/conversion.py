@@ -123,6 +123,11 @@ def convert(
     if to not in get_args(Target):
         raise UsageError(f"there is no format {to!r}", where="--to", hint=did_you_mean(to, get_args(Target)))
     path = Path(dst)
+    if to == "segformer" and path.suffix != ".safetensors":
+        raise UsageError(
+            f"our own format is safetensors, {path.name} is called otherwise",
+            hint=f"name it {path.stem}.safetensors, or choose another format with --to",
+        )
     checkpoint = load_checkpoint_from(src, offline=offline, progress=progress)
     if to == "segformer":
         save_checkpoint(path, checkpoint, force=force)

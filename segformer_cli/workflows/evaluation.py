@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from segformer_cli.atomic import refuse_existing, replacing
 from segformer_cli.config import EvalConfig
+from segformer_cli.data.dataset import raising
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.inference import Segmenter, prepare, upsampled_mask
 from segformer_cli.engine.loading import load_model
-from segformer_cli.errors import DataError, UsageError
+from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.images import Ids
 from segformer_cli.metrics.confusion import Counts, confusion_matrix
 from segformer_cli.metrics.scores import Scores, scores
@@ -195,8 +196,8 @@ def protocol_of(segmenter: Segmenter, split: Split) -> str:
     )
 
 
-class _EvalImages(Dataset[tuple[Tensor, Ids]]):
-    """Pictures prepared for the network, beside their targets."""
+class _EvalImages(Dataset[tuple[Tensor, Ids] | SegFormerError]):
+    """Pictures prepared for the network, beside their targets; or the error of reading them, see `raising`."""
 
     def __init__(self, segmenter: Segmenter, split: Split) -> None:
         # The network stays in the main process; workers need only how pictures are prepared.
@@ -206,23 +207,26 @@ class _EvalImages(Dataset[tuple[Tensor, Ids]]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Ids]:
-        image, target = self.split.read(self.split.pairs[index])
-        return prepare(image, self.config, self.size), target
+    def __getitem__(self, index: int) -> tuple[Tensor, Ids] | SegFormerError:
+        try:
+            image, target = self.split.read(self.split.pairs[index])
+            return prepare(image, self.config, self.size), target
+        except SegFormerError as error:
+            return error
 
 
 def _batches(
     segmenter: Segmenter, split: Split, batch_size: int, workers: int
 ) -> Iterator[tuple[Tensor, list[Ids], tuple[int, int]]]:
     """Batches of neighbours that have one size, with their targets and the size the network sees."""
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         _EvalImages(segmenter, split),
         batch_size=None,
         num_workers=workers,
         worker_init_fn=start_worker,
         prefetch_factor=2 if workers else None,
     )
-    for shape, items in groupby(loader, key=lambda item: item[0].shape):
+    for shape, items in groupby(raising(loader), key=lambda item: item[0].shape):
         batch: list[tuple[Tensor, Any]] = []
         for item in items:
             batch.append(item)

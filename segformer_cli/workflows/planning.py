@@ -11,7 +11,7 @@ from segformer_cli.config import TrainConfig
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, default_workers, keep_freed_memory
-from segformer_cli.engine.loading import build_model, load_checkpoint_from
+from segformer_cli.engine.loading import build_model, check_variant, load_checkpoint_from
 from segformer_cli.engine.trainer import Recipe, fit
 from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError, WeightsError
 from segformer_cli.model.checkpoint import Checkpoint
@@ -85,6 +85,8 @@ def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> T
         if not split.labelled:
             raise DataError(f"split {split.name!r} of {split.data} has no labels", where=str(split.root))
     checkpoint, start = _start(config, progress)
+    if checkpoint is not None:
+        check_variant(checkpoint, config.variant)
     config = _filled(config, train, device)
     keep_freed_memory()
     seconds = _measure_step(config, len(train.class_names), device)

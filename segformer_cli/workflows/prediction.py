@@ -6,6 +6,7 @@ import glob
 import io
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -223,12 +224,12 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
         raise UsageError("no picture is named", hint="give files, folders, globs, or `sample`")
     if not config.save:
         raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
-    pictures = find_pictures(config.inputs)
+    pictures = list(dict(find_pictures(config.inputs)).items())     # each once, however often it was named
     out = Path(config.out) if config.out else _next_folder()
     if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
         jobs = [_single(pictures, out, config)]
     else:
-        jobs = [_job(picture, out / relative, config) for picture, relative in pictures]
+        jobs = [_job(picture, out / name, config) for picture, name in _apart(pictures)]
     _refuse_collisions(jobs, force=config.force)
     return jobs, out
 
@@ -291,6 +292,15 @@ def _run(job: Job, predictor: Predictor, config: PredictConfig) -> PredictedImag
     return PredictedImage(str(job.input), job.outputs, (height, width), found.classes, ms)
 
 
+def _apart(pictures: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The pictures with the names of their masks; a.jpg beside a.png keep their endings: a.jpg.png, a.png.png."""
+    stems = Counter(relative.with_suffix("") for _, relative in pictures)
+    return [
+        (picture, relative.with_suffix(".png" if stems[relative.with_suffix("")] == 1 else f"{relative.suffix}.png"))
+        for picture, relative in pictures
+    ]
+
+
 def _single(pictures: list[tuple[Path, Path]], out: Path, config: PredictConfig) -> Job:
     if len(pictures) != 1:
         raise UsageError(
@@ -302,9 +312,9 @@ def _single(pictures: list[tuple[Path, Path]], out: Path, config: PredictConfig)
 
 
 def _job(picture: Path, target: Path, config: PredictConfig) -> Job:
-    """Masks keep the picture's name; an overlay written beside one is called <name>_overlay.png."""
-    mask = target.with_suffix(".png") if "mask" in config.save else None
-    name = f"{target.stem}_overlay.png" if mask is not None else f"{target.stem}.png"
+    """The mask goes to `target`; an overlay written beside one is called <name>_overlay.png."""
+    mask = target if "mask" in config.save else None
+    name = f"{target.stem}_overlay.png" if mask is not None else target.name
     overlay = target.with_name(name) if "overlay" in config.save else None
     return Job(picture, mask, overlay)
 

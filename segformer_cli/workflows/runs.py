@@ -9,8 +9,10 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,9 +33,10 @@ from segformer_cli.settings import to_yaml
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one training."""
+    """The folder of one training; `fresh` if it was made for it."""
 
     folder: Path
+    fresh: bool = False
 
     @classmethod
     def new(cls, config: TrainConfig) -> Run:
@@ -43,14 +46,28 @@ class Run:
             SegFormerError: `config.out` exists and holds something, and `force` is not set.
         """
         if config.out is None:
-            return cls(_next_folder(config))
+            return cls(_next_folder(config), fresh=True)
         folder = Path(config.out)
         if folder.exists() and not config.force and (not folder.is_dir() or any(folder.iterdir())):
             raise SegFormerError(
                 f"{folder} exists already", where=str(folder.absolute()), hint="choose another -o, or add --force"
             )
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        return cls(folder)
+        fresh = not folder.exists()
+        try:
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SegFormerError(f"cannot make the folder {folder}: {error.strerror}", where=str(folder)) from error
+        return cls(folder, fresh)
+
+    @contextmanager
+    def removed_if_unused(self) -> Iterator[None]:
+        """Around a training: where it fails before its first step is logged, a fresh folder goes again."""
+        try:
+            yield
+        except Exception:
+            if self.fresh and not (self.folder / "log.jsonl").exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def checkpoint(self, name: str) -> Path:
         """The path of checkpoints/<name>.safetensors."""

@@ -14,11 +14,10 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
-from segformer_cli.data.dataset import TrainCrops
+from segformer_cli.data.dataset import TrainCrops, joined, raising
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
@@ -105,9 +104,9 @@ class _Training:
 
     def go(self) -> TrainingResult:
         recipe = recipe_of(self.config, self.plan.train.ignore_index)
-        batches = _loader(self.config, self.plan.train, self.model.config)
+        batches = raising(_loader(self.config, self.plan.train, self.model.config))
         done = 0
-        with _stop_asked() as stop:
+        with _stop_asked() as stop, self.run.removed_if_unused():
             for step in fit(self.model, batches, recipe, self.device, self.dtype):
                 done = step.iteration
                 self._after(step)
@@ -197,7 +196,7 @@ def _build(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
     )
 
 
-def _loader(config: TrainConfig, split: Split, model: ModelConfig) -> DataLoader[tuple[Tensor, Tensor]]:
+def _loader(config: TrainConfig, split: Split, model: ModelConfig) -> DataLoader[Any]:
     augmentation = Augmentation(
         crop_size=config.crop_size or (CROP, CROP),
         base_size=config.base_size,
@@ -212,6 +211,7 @@ def _loader(config: TrainConfig, split: Split, model: ModelConfig) -> DataLoader
         crops,
         batch_sampler=TrainStream(len(split), config.batch_size, config.seed),
         num_workers=workers,
+        collate_fn=joined,
         worker_init_fn=start_worker,
         prefetch_factor=4 if workers else None,
         persistent_workers=workers > 0,

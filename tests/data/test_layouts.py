@@ -112,6 +112,23 @@ def test_masks_of_0_and_255_are_background_and_foreground(tmp_path: Path) -> Non
     assert split.read_target(split.pairs[0])[0, :2].tolist() == [0, 1]
 
 
+def test_two_named_classes_drawn_in_black_and_white_are_both_seen(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.jpg")
+    put_mask(tmp_path / "masks" / "a.png", [[0, 255] * 6])
+    (tmp_path / "classes.txt").write_text("left\nright\n")
+    split = open_data(str(tmp_path), "val")
+    assert split.class_names == ("left", "right")
+    assert split.read_target(split.pairs[0])[0, :2].tolist() == [0, 1]
+
+
+def test_jpeg_masks_are_met_with_the_reason_why_not(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.jpg")
+    put_image(tmp_path / "masks" / "a.jpg")
+    with pytest.raises(DataError, match="no mask found") as caught:
+        open_data(str(tmp_path), "val")
+    assert "JPEG blurs class ids" in str(caught.value.hint)
+
+
 def test_an_undivided_folder_keeps_a_fifth_for_val_by_name_and_adding_images_moves_none(tmp_path: Path) -> None:
     def fill(count: int) -> tuple[set[str], set[str]]:
         for index in range(count):

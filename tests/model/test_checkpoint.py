@@ -288,3 +288,10 @@ def test_a_safetensors_file_of_another_program_is_not_ours(tmp_path: Path) -> No
 
     with pytest.raises(WeightsError, match="not a checkpoint of ours"):
         load_checkpoint(tmp_path / "w.safetensors")
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(random_checkpoint: Callable[..., Checkpoint]) -> None:
+    checkpoint = random_checkpoint("b0")
+    checkpoint.tensors["head.fuse.weight"][0, 0] = float("nan")
+    with pytest.raises(WeightsError, match=r"head\.fuse\.weight holds values that are no numbers"):
+        network_from(checkpoint)

@@ -80,7 +80,6 @@ def test_the_only_picture_being_bad_is_an_error(tmp_path: Path, weights: str) ->
 def test_wrong_requests_are_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     one, two = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.png")
     cases = [
-        ({"inputs": (str(one), str(two)), "out": "out/"}, UsageError, "would both write"),
         ({"inputs": (str(one), str(two)), "out": "mask.png"}, UsageError, "is one file"),
         ({"inputs": (str(one),), "out": "mask.jpg"}, UsageError, "written as PNG"),
         ({"inputs": (str(two),), "out": str(tmp_path)}, UsageError, "is a picture that is to be read"),
@@ -91,6 +90,23 @@ def test_wrong_requests_are_refused_before_anything_is_loaded(tmp_path: Path) ->
     for fields, error, words in cases:
         with pytest.raises(error, match=words):
             plan(PredictConfig(**fields))  # type: ignore[arg-type]
+
+
+def test_pictures_of_one_stem_keep_their_endings_and_one_named_twice_is_done_once(tmp_path: Path) -> None:
+    one, two = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.png")
+    inputs = (str(one), str(two), str(one), str(tmp_path / "*.jpg"))
+    jobs, _ = plan(PredictConfig(inputs=inputs, out="out/"))
+    assert [job.mask for job in jobs] == [Path("out/a.jpg.png"), Path("out/a.png.png")]
+    other = picture(tmp_path / "deep" / "a.jpg")
+    with pytest.raises(UsageError, match="would both write"):
+        plan(PredictConfig(inputs=(str(one), str(other)), out="out/", save=("mask",)))
+
+
+def test_an_output_below_a_file_is_an_expected_error(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "file").touch()
+    source = str(picture(tmp_path / "a.jpg"))
+    with pytest.raises(SegFormerError, match="cannot write"):
+        predict(PredictConfig(inputs=(source,), weights=weights, out=str(tmp_path / "file" / "x")))
 
 
 def test_an_existing_mask_is_kept_unless_forced(tmp_path: Path, weights: str) -> None:

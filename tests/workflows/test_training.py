@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segformer_cli.config import EvalConfig, TrainConfig
 from segformer_cli.data.dataset import TrainCrops
@@ -22,8 +23,8 @@ from segformer_cli.data.sample import write_sample
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.errors import DataError, SegFormerError, UsageError
-from segformer_cli.model.checkpoint import load_checkpoint, save_checkpoint
+from segformer_cli.errors import DataError, ImageError, SegFormerError, UsageError
+from segformer_cli.model.checkpoint import load_checkpoint, network_from, save_checkpoint
 from segformer_cli.progress import Progress
 from segformer_cli.resize import NATIVE, SizePolicy
 from segformer_cli.workflows import planning, training
@@ -141,6 +142,32 @@ def test_a_forced_run_leaves_no_weights_of_the_one_before(scenes: str, tmp_path:
     assert not run.checkpoint("best").exists()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_mask_is_named_whoever_reads_it_and_no_folder_is_left(tmp_path: Path, workers: int) -> None:
+    root = tmp_path / "scenes"
+    write_sample(root, {"train": 2, "val": 1}, (64, 128))
+    for mask in (root / "gtFine" / "train").rglob("*.png"):
+        Image.fromarray(np.full((64, 128), 99, np.uint8)).save(mask)
+    planned = planning.plan(tiny(f"cityscapes:{root}", crop_size=(32, 32), out=str(tmp_path / "run"), workers=workers))
+    with pytest.raises(DataError, match=r"holds the id 99 \(8192 pixels\)") as caught:
+        training.train(planned)
+    assert "Traceback" not in str(caught.value)
+    assert "0-33, 255" in str(caught.value.hint)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_cannot_be_read_in_scoring_is_named(
+    tmp_path: Path, random_checkpoint: RandomCheckpoint, workers: int
+) -> None:
+    write_sample(tmp_path / "scenes", {"val": 2}, (64, 128))
+    next((tmp_path / "scenes" / "leftImg8bit").rglob("*.png")).write_bytes(b"")
+    split = open_data(f"cityscapes:{tmp_path / 'scenes'}", "val")
+    segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
+    with pytest.raises(ImageError, match="is empty"):
+        score_split(segmenter, split, workers=workers)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -220,8 +247,6 @@ def test_a_signal_saves_the_weights_and_exits_130(scenes: str, tmp_path: Path, n
 def test_the_score_is_the_same_for_any_batch_and_any_number_of_workers(
     scenes: str, random_checkpoint: RandomCheckpoint
 ) -> None:
-    from segformer_cli.model.checkpoint import network_from
-
     split = open_data(scenes, "val")
     segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
     expected = score_split(segmenter, split)

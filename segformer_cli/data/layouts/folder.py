@@ -128,6 +128,9 @@ def _no_mask(
     best = max(fits, key=lambda ending: fits[ending])
     looked = f"{masks.name}/{first.key}{mask_suffix or '{' + ','.join(s[1:] for s in MASK_SUFFIXES) + '}'}"
     looked = looked.replace("{", ".{") if mask_suffix is None else looked
+    if near and near[0].lower().endswith((".jpg", ".jpeg")):
+        fits[best] = 0
+        masks = Path(f"{masks} as PNG: JPEG blurs class ids")
     pairing = f"add --mask-suffix {best}   (that would pair {fits[best]} of {len(pairs)})"
     return DataError(
         f"no mask found for {len(lacking)} of {len(pairs)} images (first: {first.image.relative_to(images.parent)})",
@@ -180,19 +183,35 @@ def _classes(
     listed = root / "classes.txt"
     if listed.is_file():
         names = tuple(line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip())
+        if not names:
+            raise DataError("classes.txt names no class", where=str(listed), hint="write one name a line")
         ignore_index = ignore_index_for(len(names))
+        # Of two classes, masks drawn in black and white mean the second by 255, not pixels to ignore.
+        if len(names) == 2 and _present(root, image_suffix, mask_suffix) == {0, 255}:
+            return names, _black_and_white(), ignore_index
         return names, identity_ids(len(names), ignore_index), ignore_index
+    present = _present(root, image_suffix, mask_suffix)
+    if present == {0, 255}:
+        return ("background", "foreground"), _black_and_white(), 255
+    return _numbered(present, root)
+
+
+def _black_and_white() -> NDArray[np.int32]:
+    """The id table of masks of 0 and 255."""
+    ids = np.full(256, UNKNOWN, np.int32)
+    ids[0], ids[255] = 0, 1
+    return ids
+
+
+def _present(root: Path, image_suffix: str | None, mask_suffix: str | None) -> set[int]:
+    """The ids in the masks of all splits."""
     present: set[int] = set()
     folders = {found[:2] for split in SPLITS if (found := _find(root, split)) is not None}
     for images, masks in sorted(folders):
         for pair in pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix):
             assert pair.mask is not None
             present.update(np.unique(read_mask(pair.mask)).tolist())
-    if present == {0, 255}:
-        ids = np.full(256, UNKNOWN, np.int32)
-        ids[0], ids[255] = 0, 1
-        return ("background", "foreground"), ids, 255
-    return _numbered(present, root)
+    return present
 
 
 def _numbered(present: set[int], root: Path) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
