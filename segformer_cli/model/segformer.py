@@ -342,12 +342,13 @@ def _project_and_sum(features: Sequence[Tensor], weights: Sequence[Tensor], bias
     The bias joins at the deepest stage, where it is cheapest: upsampling keeps a constant.
     """
     size = (features[0].shape[-2], features[0].shape[-1])
-    total = F.linear(features[0].permute(0, 2, 3, 1), weights[0]).permute(0, 3, 1, 2)
+    # Summed in place as (B, H, W, D): in place on a permuted view, autograd would copy every gradient.
+    total = F.linear(features[0].permute(0, 2, 3, 1), weights[0])
     for stage in range(1, len(weights)):
         last = stage == len(weights) - 1
         small = F.linear(features[stage].permute(0, 2, 3, 1), weights[stage], bias if last else None)
-        total += upsample(small.permute(0, 3, 1, 2), size)
-    return total
+        total += upsample(small.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+    return total.permute(0, 3, 1, 2)
 
 
 def _folded_logits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +48,7 @@ class TrainingPlan:
             f"start: {self.start}",
             f"recipe: {config.preset or 'as configured'}, lr {config.lr:g}, {config.iterations} iterations of "
             f"{config.batch_size} crops of {height} x {width}, on {config.device}",
-            f"time: about {minutes:.0f} minutes" if minutes >= 1 else f"time: about {60 * minutes:.0f} seconds",
+            f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s",
         ]
         if minutes > 3 and config.data == "sample":
             lines.append("(for a quick look add --iterations 20)")
