@@ -25,11 +25,12 @@ from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.scoring import score_split
 from segformer_cli.images import read_image
 from segformer_cli.metrics.confusion import confusion_matrix
 from segformer_cli.metrics.scores import scores
 from segformer_cli.model.checkpoint import load_checkpoint, save_checkpoint
-from segformer_cli.workflows.evaluation import Evaluation, protocol_of, score_split, summarise
+from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 
 ASSET = Path(__file__).parents[1] / "segformer_cli" / "assets" / "sample.safetensors"
 DRAW_TRAIN = "data sample -o {work}/scenes --train 1600 --val 0 --seed 1000000"
@@ -94,7 +95,7 @@ def main() -> None:
 def score_scenes(segmenter: Segmenter, root: Path) -> Evaluation:
     """The scores on scenes whose seeds training never saw."""
     split = open_data(f"cityscapes:{root}", "val")
-    return summarise(score_split(segmenter, split), split, protocol_of(segmenter, split))
+    return summarise(score_split(segmenter, split), split, protocol_sentence(split, str(segmenter.protocol)))
 
 
 def score_camvid(segmenter: Segmenter, root: Path) -> dict[str, Any]:

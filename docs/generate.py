@@ -20,6 +20,7 @@ COMMANDS = (
     (),
     ("train",),
     ("eval",),
+    ("compare",),
     ("predict",),
     ("weights",),
     ("weights", "list"),
@@ -32,7 +33,7 @@ COMMANDS = (
     ("data", "sample"),
     ("doctor",),
 )
-CONFIGURED = ("train", "eval", "predict")
+CONFIGURED = ("train", "eval", "compare", "predict")
 
 INTRODUCTION = """\
 # The command line
@@ -61,10 +62,9 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- commands: `export`, `eval-robust`, `corrupt`, `benchmark`, `compare`, `runs`, `reproduce`, `demo`, and of `data`:
+- commands: `export`, `eval-robust`, `corrupt`, `benchmark`, `runs`, `reproduce`, `demo`, and of `data`:
   `check`, `stats`, `preview`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
-- `eval`: `results.miou_ci95`, `per_image.npz`, `--report`
 - `train`: `--resume`, `--devices`; `report.html` and the state to resume from in a run
 - `-w`: exported files; `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
   `--bands`; `-b auto`
@@ -123,7 +123,12 @@ def _keys(command: str) -> str:
     from segformer_cli import config
     from segformer_cli.settings import document
 
-    cls = {"train": config.TrainConfig, "eval": config.EvalConfig, "predict": config.PredictConfig}[command]
+    cls = {
+        "train": config.TrainConfig,
+        "eval": config.EvalConfig,
+        "compare": config.CompareConfig,
+        "predict": config.PredictConfig,
+    }[command]
     rows = [
         f"| `{row.key}` | {f'`{row.default}`' if row.default else ''} | {row.accepts} | {row.doc} |"
         for row in document(cls)

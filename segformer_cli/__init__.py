@@ -16,8 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segformer_cli.config import EvalConfig, PredictConfig, TrainConfig
+    from segformer_cli.config import CompareConfig, EvalConfig, PredictConfig, TrainConfig
     from segformer_cli.engine.loading import build_model, load_model
+    from segformer_cli.workflows.comparison import compare_results
     from segformer_cli.workflows.evaluation import evaluate
     from segformer_cli.workflows.prediction import Prediction, Predictor
     from segformer_cli.workflows.training import train
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompareConfig",
     "EvalConfig",
     "PredictConfig",
     "Prediction",
@@ -32,6 +34,7 @@ __all__ = [
     "TrainConfig",
     "__version__",
     "build_model",
+    "compare_results",
     "evaluate",
     "load_model",
     "train",
@@ -42,8 +45,10 @@ _HOMES = {
     "load_model": "segformer_cli.engine.loading",
     "Predictor": "segformer_cli.workflows.prediction",
     "Prediction": "segformer_cli.workflows.prediction",
+    "compare_results": "segformer_cli.workflows.comparison",
     "evaluate": "segformer_cli.workflows.evaluation",
     "train": "segformer_cli.workflows.training",
+    "CompareConfig": "segformer_cli.config",
     "EvalConfig": "segformer_cli.config",
     "PredictConfig": "segformer_cli.config",
     "TrainConfig": "segformer_cli.config",

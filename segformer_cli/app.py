@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from segformer_cli import __version__
-from segformer_cli.commands import data, doctor, evaluate, predict, train, weights
-from segformer_cli.commands.console import Verdict, colour
+from segformer_cli.commands import compare, data, doctor, evaluate, predict, train, weights
+from segformer_cli.commands.console import Verdict, colour, follows
 from segformer_cli.commands.help_pages import Group, Page, epilog, markup_mode
 from segformer_cli.commands.options import EVERYWHERE
 from segformer_cli.errors import (
@@ -58,6 +58,7 @@ def first_page(
 
 app.command("train", cls=Page, epilog=train.EXAMPLES)(train.train)
 app.command("eval", cls=Page, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("compare", cls=Page, epilog=compare.EXAMPLES)(compare.compare)
 app.command("predict", cls=Page, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
@@ -84,7 +85,7 @@ def _run(arguments: list[str]) -> int:
             raise Interrupted("interrupted")
         return code if isinstance(code, int) else 0
     except Verdict as verdict:
-        if verdict.document is not None:
+        if verdict.document is not None and not follows():
             print(as_text(verdict.document))
         return _told(verdict.error)
     except SystemExit as stop:
@@ -96,7 +97,7 @@ def _run(arguments: list[str]) -> int:
         raise
     except Exception as error:
         expected = _expected(error)
-        if "--json" in arguments:
+        if "--json" in arguments and not follows():
             print(as_text(report(_command_name(arguments), None, error=expected or _bug(error))))
         if expected is None or os.environ.get("SEGFORMER_DEBUG", "0") not in ("", "0"):
             traceback.print_exc()

@@ -93,19 +93,63 @@ class EvalConfig:
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val or test")] = "val"
     limit: Annotated[int | None, Doc("score only the first N images"), COUNT] = None
-    size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the checkpoint's own")] = (
+    predictions: Annotated[str | None, Doc("a folder of masks that any tool made, scored in place of weights")] = None
+    prediction_ids: Annotated[
+        Literal["classes", "files"], Doc("those masks hold class ids, or the ids of the data set's own files")
+    ] = "classes"
+    by_name: Annotated[bool, Doc("match the classes of weights and data by their names")] = False
+    alias: Annotated[tuple[str, ...], Doc("WEIGHTS_CLASS=DATA_CLASS, for names that differ; implies by_name")] = ()
+    protocol: Annotated[
+        str | None, Doc("how pictures pass the network: ade20k, cityscapes, native ...; default: the checkpoint's own")
+    ] = None
+    multi_scale: Annotated[bool, Doc("average over the protocol's scales, each also mirrored")] = False
+    scales: Annotated[tuple[float, ...] | None, Doc("in place of the protocol's scales"), POSITIVE] = None
+    flip: Annotated[bool | None, Doc("average with the mirror image")] = None
+    size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the protocol's")] = None
+    window: Annotated[tuple[int, int] | None, Doc("height and width of sliding windows"), SIDES] = None
+    stride: Annotated[tuple[int, int] | None, Doc("steps of the window down and right; default: 3/4 of it"), COUNT] = (
         None
     )
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
     batch_size: Annotated[int, Doc("images a step; only images of one size share a step"), COUNT] = 1
     workers: Annotated[int, Doc("processes that read files; 0 reads in the main one"), NOT_NEGATIVE] = 0
-    out: Annotated[str | None, Doc("folder for result.json; default: none is written")] = None
+    group: Annotated[tuple[str, ...], Doc("NAME=CLASS,CLASS: also score these classes as one")] = ()
+    dialect: Annotated[tuple[str, ...], Doc("also what these tools' averaging gives: mmseg, paddle ..., or all")] = ()
+    boundary: Annotated[bool, Doc("also boundary IoU and trimap IoU")] = False
+    boundary_width: Annotated[float, Doc("of the boundary, as a share of the picture's diagonal"), POSITIVE] = 0.02
+    object_sizes: Annotated[bool, Doc("also IoU of small, medium and large objects")] = False
+    calibration: Annotated[bool, Doc("also whether the network's confidence is to be believed: ECE, risk-coverage")] = (
+        False
+    )
+    fit_temperature: Annotated[bool, Doc("find the temperature that calibrates; -o FILE writes such weights")] = False
+    group_images: Annotated[
+        str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
+    ] = None
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), NOT_NEGATIVE] = 1000
+    seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
+    submission: Annotated[str | None, Doc("folder for masks in the form that the data set's test server takes")] = None
+    report: Annotated[str | None, Doc("an HTML file of its own with everything to look at")] = None
+    out: Annotated[str | None, Doc("folder for result.json and per_image.npz; default: none is written")] = None
     min_miou: Annotated[float | None, Doc("exit 3 when mIoU is below this fraction"), SHARE] = None
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Keys of `segformer compare`."""
+
+    a: Annotated[str, Doc("a folder that `segformer eval -o` wrote, or its result.json")] = ""
+    b: Annotated[str, Doc("another, on the same images; the difference is B - A")] = ""
+    group_images: Annotated[
+        str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
+    ] = None
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), COUNT] = 1000
+    seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
+    require_better: Annotated[bool, Doc("exit 3 unless the whole interval of B - A is above zero")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,22 +30,23 @@ class SizePolicy:
     box: tuple[int, int] | None = None
     align: int = ALIGN
 
-    def fitted(self, size_hw: tuple[int, int]) -> tuple[int, int]:
-        """The size before alignment: scaled to the bounds, halves rounded up."""
+    def fitted(self, size_hw: tuple[int, int], ratio: float = 1.0) -> tuple[int, int]:
+        """The size before alignment: scaled to the bounds, halves rounded up.
+
+        `ratio` multiplies the bounds (cut to whole pixels), or the own size where there are none.
+        """
         height, width = size_hw
         factors = []
         if self.short is not None:
-            factors.append(self.short / min(height, width))
+            factors.append(int(self.short * ratio) / min(height, width))
         if self.long is not None:
-            factors.append(self.long / max(height, width))
+            factors.append(int(self.long * ratio) / max(height, width))
         if self.box is not None:
-            factors += [self.box[0] / height, self.box[1] / width]
-        if not factors:
-            return size_hw
-        factor = min(factors)
+            factors += [int(self.box[0] * ratio) / height, int(self.box[1] * ratio) / width]
+        factor = min(factors, default=ratio)
         return max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5))
 
-    def aligned(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+    def aligned(self, size_hw: tuple[int, int], ratio: float = 1.0) -> tuple[int, int]:
         """The size the network sees.
 
         >>> SizePolicy(short=512, long=2048).aligned((480, 640))
@@ -53,8 +54,23 @@ class SizePolicy:
         >>> SizePolicy(short=512, long=2048).aligned((500, 3000))
         (352, 2048)
         """
-        height, width = self.fitted(size_hw)
+        height, width = self.fitted(size_hw, ratio)
         return -(-height // self.align) * self.align, -(-width // self.align) * self.align
+
+    def __str__(self) -> str:
+        """The size in words.
+
+        >>> str(SizePolicy(short=512, long=2048))
+        'a short side of 512 with a long side of at most 2048, sides rounded up to a multiple of 32'
+        """
+        if self.box is not None:
+            size = f"the largest size inside {self.box[0]}x{self.box[1]}"
+        elif self.short is not None:
+            size = f"a short side of {self.short}"
+            size += f" with a long side of at most {self.long}" if self.long else ""
+        else:
+            size = "their own size"
+        return size if self.align == 1 else f"{size}, sides rounded up to a multiple of {self.align}"
 
 
 NATIVE = SizePolicy()
@@ -76,9 +92,10 @@ def parse_size(text: str) -> SizePolicy:
     return SizePolicy(box=(int(parts[0]), int(parts[1])))
 
 
-def resize_image(image: NDArray[Any], policy: SizePolicy) -> NDArray[Any]:
+def resize_image(image: NDArray[Any], policy: SizePolicy, ratio: float = 1.0) -> NDArray[Any]:
     """The picture at the size the network sees, (H, W, C) in and out, same type; bilinear, not antialiased."""
-    for height, width in (policy.fitted(image.shape[:2]), policy.aligned(image.shape[:2])):
+    source = image.shape[:2]
+    for height, width in (policy.fitted(source, ratio), policy.aligned(source, ratio)):
         if image.shape[:2] != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return image

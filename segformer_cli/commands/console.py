@@ -57,13 +57,14 @@ class Console(AbstractContextManager["Console"]):
     ) -> None:
         self.command = command
         self.json_output = json_output
-        self.quiet = quiet
+        self.quiet = quiet or follows()
         self.verbose = verbose
         self.warnings: list[str] = []
-        self._draw = not (quiet or no_progress) and sys.stderr.isatty()
+        self._draw = not (self.quiet or no_progress) and sys.stderr.isatty()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._stage: str | None = None
+        self._tables = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,11 +92,12 @@ class Console(AbstractContextManager["Console"]):
         """Something to know before trusting the result: on stderr even when quiet, and in the JSON object; once."""
         if text not in self.warnings:
             self.warnings.append(text)
-            self._note(f"warning: {text}")
+            if not follows():
+                self._note(f"warning: {text}")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Rows on stdout; nothing with --json, whose object carries them. Numbers go to the right."""
-        if self.json_output:
+        if self.json_output or follows():
             return
         self._close_bar()
         cells = [[_cell(value) for value in row] for row in rows]
@@ -103,6 +105,9 @@ class Console(AbstractContextManager["Console"]):
             bool(rows) and all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
             for i in range(len(columns))
         ]
+        if self._tables:
+            print()
+        self._tables += 1
         if sys.stdout.isatty():
             _rich_table(title, columns, cells, right)
         else:
@@ -126,11 +131,11 @@ class Console(AbstractContextManager["Console"]):
         document = None
         if self.json_output:
             document = report(self.command, results, self.warnings, artifacts, error)
-            if error is None:
+            if error is None and not follows():
                 print(as_text(document))
         else:
-            if summary:
-                print(summary)
+            if summary and not follows():
+                print("\n" + summary if self._tables else summary)
             if next_command and error is None:
                 self.say(f"next: {next_command}")
         if error is not None:
@@ -157,6 +162,11 @@ class Console(AbstractContextManager["Console"]):
         if self._bar is not None:
             self._bar.stop()
         self._bar, self._task, self._stage = None, None, None
+
+
+def follows() -> bool:
+    """Whether torchrun started this process beside one that speaks for all."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0"
 
 
 def plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:

@@ -22,6 +22,7 @@ from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.protocol import OWN, Protocol
 from segformer_cli.errors import ImageError, UsageError
 from segformer_cli.images import PICTURE_SUFFIXES, Ids, Picture, read_image, write_image, write_mask
 from segformer_cli.model.checkpoint import ModelConfig
@@ -102,8 +103,9 @@ class Predictor:
         if model.config is None:
             raise UsageError("the model has no .config", hint="build it with segformer_cli.build_model or load_model")
         where = choose_device(device)
-        policy = parse_size(size) if size else None
-        self._segmenter = Segmenter.of(model, where, choose_dtype(precision, where), policy)
+        config: ModelConfig = model.config
+        protocol = Protocol(name=OWN, size=parse_size(size) if size else config.size)
+        self._segmenter = Segmenter.of(model, where, choose_dtype(precision, where), protocol)
 
     def __call__(self, source: str | Path | Picture | Image.Image) -> Prediction:
         """The classes of one picture.

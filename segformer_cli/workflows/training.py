@@ -24,6 +24,7 @@ from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.device import choose_device, choose_dtype, seed_everything
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, start_from
+from segformer_cli.engine.scoring import score_split, start_worker
 from segformer_cli.engine.trainer import Step, fit
 from segformer_cli.errors import Interrupted
 from segformer_cli.model.checkpoint import ModelConfig
@@ -31,9 +32,9 @@ from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.resize import NATIVE
-from segformer_cli.workflows.evaluation import Evaluation, protocol_of, score_split, start_worker, summarise
 from segformer_cli.workflows.planning import CROP, TrainingPlan, plan, recipe_of
 from segformer_cli.workflows.runs import Run
+from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class _Training:
         val = self.plan.val
         segmenter = Segmenter.of(self.model, self.device, self.dtype)
         confusion = score_split(segmenter, val, progress=self.progress, stage="validate")
-        self.last = found = summarise(confusion, val, protocol_of(segmenter, val))
+        self.last = found = summarise(confusion, val, protocol_sentence(val, str(segmenter.protocol)))
         row = {"iteration": step.iteration, "loss": step.loss, "miou": found.miou, "macc": found.macc}
         self.run.metrics({**row, "aacc": found.aacc, **{f"iou/{c.name}": c.iou for c in found.per_class}})
         better = self.best is None or not found.miou <= self.best.miou

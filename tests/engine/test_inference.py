@@ -5,46 +5,33 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
-from segformer_cli.engine import inference
-from segformer_cli.engine.inference import Segmenter, prepare, upsampled_mask, upsampled_strips
+from segformer_cli.engine.inference import Segmenter, prepare, upsampled_mask
+from segformer_cli.engine.protocol import Protocol
+from segformer_cli.engine.upsampling import LogitMap, Window
 from segformer_cli.model.checkpoint import network_from
 from segformer_cli.resize import SizePolicy
 from tests.conftest import RandomCheckpoint
 
-SIZES = [((96, 128), (96, 128)), ((512, 704), (300, 411)), ((64, 96), (517, 701)), ((32, 32), (1, 1))]
 
-
-@pytest.mark.parametrize(("network_hw", "source_hw"), SIZES)
-@pytest.mark.parametrize("strip", [1, 7_000, 10**9])
-def test_strips_equal_two_bilinear_steps(
-    monkeypatch: pytest.MonkeyPatch, network_hw: tuple[int, int], source_hw: tuple[int, int], strip: int
-) -> None:
-    monkeypatch.setattr(inference, "STRIP_VALUES", strip)
-    logits = torch.randn(5, -(-network_hw[0] // 4), -(-network_hw[1] // 4), dtype=torch.float64)
-    first = F.interpolate(logits[None], size=network_hw, mode="bilinear", align_corners=False)
-    expected = F.interpolate(first, size=source_hw, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
-
-    found = torch.cat([rows for _, rows in upsampled_strips(logits, network_hw, source_hw)])
-
-    assert found.shape == (*source_hw, 5)
-    assert torch.allclose(found, expected, atol=1e-10, rtol=0)
+def whole(logits: torch.Tensor, network_hw: tuple[int, int]) -> list[LogitMap]:
+    """The one pass of a picture that went through the network whole."""
+    return [LogitMap((Window(0, 0, network_hw, logits),), network_hw)]
 
 
 def test_upsampling_comes_before_the_argmax() -> None:
     # Between a pixel sure of class 0 and one sure of class 1 lies a point where class 2, second at both, wins.
     logits = torch.tensor([[[4.0, 0.0]], [[0.0, 4.0]], [[3.0, 3.0]]])
-    mask = upsampled_mask(logits, (4, 8), (4, 8))
+    mask = upsampled_mask(whole(logits, (4, 8)), (4, 8))
     assert mask[0].tolist() == [0, 0, 0, 2, 2, 1, 1, 1]
 
 
 def test_more_than_255_classes_give_16_bit_ids() -> None:
     logits = torch.zeros(300, 2, 2)
     logits[299] = 1
-    mask = upsampled_mask(logits, (8, 8), (8, 8))
+    mask = upsampled_mask(whole(logits, (8, 8)), (8, 8)).numpy()
     assert mask.dtype == np.uint16
     assert (mask == 299).all()
 
@@ -56,15 +43,15 @@ def test_the_mask_has_the_pictures_size_and_classes(random_checkpoint: RandomChe
     mask = segmenter.mask(picture)
     assert mask.shape == (75, 100)
     assert mask.max() < 5
-    assert tuple(segmenter.prepare(picture).shape) == (1, 3, 64, 96)
-    override = dataclasses.replace(segmenter, size=SizePolicy())
-    assert tuple(override.prepare(picture).shape) == (1, 3, 96, 128)
+    assert [tuple(each.shape) for each in segmenter.prepare(picture)] == [(1, 3, 64, 96)]
+    override = dataclasses.replace(segmenter, protocol=Protocol(name="own", size=SizePolicy(), ratios=(1.0, 0.5)))
+    assert [tuple(each.shape) for each in override.prepare(picture)] == [(1, 3, 96, 128), (1, 3, 64, 64)]
 
 
 def test_the_result_equals_the_plain_way(random_checkpoint: RandomCheckpoint) -> None:
     model = network_from(random_checkpoint("b0", classes=7, size=SizePolicy(short=96)))
     picture = np.random.default_rng(1).integers(0, 255, (130, 201, 3), np.uint8)
-    images = prepare(picture, model.config)
+    (images,) = prepare(picture, model.config, Protocol(name="own", size=model.config.size))
     with torch.inference_mode():
         logits = F.interpolate(model(images), size=images.shape[-2:], mode="bilinear", align_corners=False)
         logits = F.interpolate(logits, size=picture.shape[:2], mode="bilinear", align_corners=False)

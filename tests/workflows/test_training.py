@@ -23,12 +23,13 @@ from segformer_cli.data.sample import write_sample
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.scoring import Pace, score_split
 from segformer_cli.errors import DataError, ImageError, SegFormerError, UsageError
 from segformer_cli.model.checkpoint import load_checkpoint, network_from, save_checkpoint
 from segformer_cli.progress import Progress
 from segformer_cli.resize import NATIVE, SizePolicy
 from segformer_cli.workflows import planning, training
-from segformer_cli.workflows.evaluation import evaluate, score_split
+from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.runs import Run
 from tests.conftest import RandomCheckpoint
 
@@ -165,7 +166,7 @@ def test_a_picture_that_cannot_be_read_in_scoring_is_named(
     split = open_data(f"cityscapes:{tmp_path / 'scenes'}", "val")
     segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
     with pytest.raises(ImageError, match="is empty"):
-        score_split(segmenter, split, workers=workers)
+        score_split(segmenter, split, Pace(workers=workers))
 
 
 @pytest.mark.parametrize(
@@ -251,8 +252,8 @@ def test_the_score_is_the_same_for_any_batch_and_any_number_of_workers(
     segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
     expected = score_split(segmenter, split)
     assert expected.sum() > 0
-    assert np.array_equal(score_split(segmenter, split, batch_size=3), expected)
-    assert np.array_equal(score_split(segmenter, split, batch_size=2, workers=1), expected)
+    assert np.array_equal(score_split(segmenter, split, Pace(batch_size=3)), expected)
+    assert np.array_equal(score_split(segmenter, split, Pace(batch_size=2, workers=1)), expected)
 
 
 def test_eval_writes_its_result_and_says_its_protocol(

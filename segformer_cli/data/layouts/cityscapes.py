@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from segformer_cli.classes import class_set
-from segformer_cli.data.pairs import UNKNOWN, Pair, Split, identity_ids
-from segformer_cli.errors import DataError
+from segformer_cli.data.layouts.pairing import pair_by_name
+from segformer_cli.data.pairs import UNKNOWN, Split, identity_ids
 
 NAME = "cityscapes"
 NEEDS = "leftImg8bit/{train,val,test}/<city>/ and gtFine/{train,val,test}/<city>/*_gtFine_labelIds.png"
-_IMAGE = "_leftImg8bit.png"
+_IMAGES = "*/*_leftImg8bit.png"
 _LABEL_IDS = "_gtFine_labelIds.png"
 _TRAIN_IDS = "_gtFine_labelTrainIds.png"
 
@@ -24,26 +24,21 @@ def recognises(root: Path) -> bool:
 
 def split_names(root: Path) -> list[str]:
     """The splits that lie there."""
-    return sorted(folder.name for folder in (root / "leftImg8bit").iterdir() if folder.is_dir())
+    return sorted(folder.name for folder in root.glob("leftImg8bit/*") if folder.is_dir())
 
 
 def open_split(root: Path, split: str) -> Split:
     """The pairs of one split; ids of the masks become the 19 classes, in memory.
 
+    The download's test masks hold ignored ids alone; without gtFine/test that split is unlabelled.
+
     Raises:
         DataError: pictures lack masks.
     """
     classes = class_set(NAME)
-    images = sorted((root / "leftImg8bit" / split).glob(f"*/*{_IMAGE}"))
-    suffix = _LABEL_IDS
-    if not any((root / "gtFine" / split).glob(f"*/*{_LABEL_IDS}")):
-        suffix = _TRAIN_IDS
-    pairs = []
-    for image in images:
-        key = image.name.removesuffix(_IMAGE)
-        mask = root / "gtFine" / split / image.parent.name / f"{key}{suffix}"
-        pairs.append(Pair(key, image, mask if mask.is_file() else None))
-    _refuse_partly_labelled(pairs, root, split)
+    hint = "unpack gtFine_trainvaltest.zip beside leftImg8bit"
+    images, masks = root / "leftImg8bit" / split, root / "gtFine" / split
+    pairs, suffix = pair_by_name(images, masks, _IMAGES, (_LABEL_IDS, _TRAIN_IDS), hint)
     ids = identity_ids(classes.num_classes, classes.ignore_index)
     if suffix == _LABEL_IDS:
         ids = np.full(256, UNKNOWN, np.int32)
@@ -51,16 +46,4 @@ def open_split(root: Path, split: str) -> Split:
         assert classes.id_map is not None
         for file_id, class_id in classes.id_map.items():
             ids[file_id] = class_id
-    return Split(
-        split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, tuple(pairs)
-    )
-
-
-def _refuse_partly_labelled(pairs: list[Pair], root: Path, split: str) -> None:
-    lacking = [pair for pair in pairs if pair.mask is None]
-    if lacking and len(lacking) < len(pairs):
-        raise DataError(
-            f"no mask found for {len(lacking)} of {len(pairs)} images (first: {lacking[0].image.relative_to(root)})",
-            where=f"looked for gtFine/{split}/<city>/{lacking[0].key}{_LABEL_IDS}",
-            hint="unpack gtFine_trainvaltest.zip beside leftImg8bit",
-        )
+    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)

@@ -8,11 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 from segformer_cli.data import sample
-from segformer_cli.data.layouts import camvid, cityscapes, folder
+from segformer_cli.data.layouts import ade20k, camvid, cityscapes, coco_stuff, folder
 from segformer_cli.data.pairs import Split
 from segformer_cli.errors import DataError, UsageError, did_you_mean
 
-LAYOUTS: dict[str, ModuleType] = {layout.NAME: layout for layout in (cityscapes, camvid, folder)}
+# In the order in which they are asked whether they recognise a folder; someone's own comes last, since it takes most.
+LAYOUTS: dict[str, ModuleType] = {
+    layout.NAME: layout for layout in (cityscapes, ade20k, coco_stuff, camvid, folder)
+}
 
 
 def open_data(

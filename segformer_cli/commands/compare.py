@@ -1,0 +1,69 @@
+"""`segformer compare`: two results on the same images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segformer_cli.commands import options as o
+from segformer_cli.commands.help_pages import epilog
+from segformer_cli.config import CompareConfig
+from segformer_cli.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from segformer_cli.workflows.comparison import ResultDifference
+
+EXAMPLES = epilog(
+    "segformer eval -w A -d DATA -o scores/a && segformer eval -w B -d DATA -o scores/b",
+    "segformer compare scores/a scores/b",
+    "segformer compare scores/a scores/b --group-images '(.+)_' --require-better",
+    note="Also: --seed, --json, -q, -v, --no-progress (see segformer --help).",
+)
+
+GroupImages = o.text_option("--group-images", metavar="REGEX", help="Draw whole videos, not images.", panel=o.HOW)
+Resamples = o.text_option("--resamples", metavar="N", help="Draws of the images; default 1000.", panel=o.HOW)
+RequireBetter = o.switch_option(
+    "--require-better", help="Exit 3 unless the whole interval is above zero.", hidden=False
+)
+
+
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="A folder that eval -o wrote.", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, on the same images.", show_default=False)],
+    group_images: Annotated[str | None, GroupImages] = None,
+    resamples: Annotated[str | None, Resamples] = None,
+    seed: o.SeedOption = None,
+    config: o.ConfigOption = None,
+    set: o.SetOption = None,
+    help_config: Annotated[bool, o.help_config(CompareConfig)] = False,
+    require_better: Annotated[bool | None, RequireBetter] = None,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    verbose: o.VerboseOption = False,
+    no_progress: o.NoProgressOption = False,
+) -> None:
+    """Say how much better B is than A on the same images, and whether that could be chance."""
+    with o.console(context) as console:
+        settings = o.settled(CompareConfig, context, console)
+
+        from segformer_cli.commands import score_tables
+        from segformer_cli.workflows import comparison
+
+        found = comparison.compare_results(settings)
+        for warning in found.warnings:
+            console.warn(warning)
+        score_tables.show_difference(console, found)
+        console.done(
+            found.to_json(),
+            summary=score_tables.difference_summary(found),
+            error=_not_better(found) if settings.require_better else None,
+        )
+
+
+def _not_better(found: ResultDifference) -> CheckFailed | None:
+    if found.better:
+        return None
+    low, high = found.ci95
+    return CheckFailed(f"B is not surely better than A: B - A lies in [{100 * low:+.2f}, {100 * high:+.2f}] points")

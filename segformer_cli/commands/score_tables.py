@@ -1,0 +1,147 @@
+"""The tables of a score, as a terminal of 80 columns shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from segformer_cli.commands.console import Console
+
+if TYPE_CHECKING:
+    from segformer_cli.workflows.comparison import ResultDifference
+    from segformer_cli.workflows.scorecard import ClassScore, Evaluation
+
+MOST_CLASSES = 40
+"""Beyond, only the worst and the best are shown."""
+
+ENDS = 10
+LONGEST_NAME = 24
+
+
+def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
+    """Every table of a result on stdout."""
+    rows: Sequence[ClassScore] = result.per_class
+    if len(rows) > MOST_CLASSES and not every_class:
+        scored = sorted((row for row in rows if not math.isnan(row.iou)), key=lambda row: row.iou)
+        console.table(f"worst {ENDS} of {len(rows)} classes (--all shows every one)", *_classes(result, scored[:ENDS]))
+        rows, title = scored[-ENDS:][::-1], f"best {ENDS}"
+    else:
+        title = ""
+    console.table(title, *_classes(result, rows))
+    if result.groups:
+        weighted = any(row.iiou is not None for row in result.groups)
+        columns = ["group", "IoU", "acc", "pixels", *(["iIoU"] if weighted else [])]
+        groups = [
+            (row.name, row.iou, row.acc, row.pixels, *([row.iiou] if weighted else [])) for row in result.groups
+        ]
+        console.table("", columns, groups)
+    if result.dialects:
+        console.table(
+            "what other tools make of this matrix",
+            ["tool", "mIoU", "mAcc", "aAcc"],
+            [(row.name, row.miou, row.macc, row.aacc) for row in result.dialects],
+        )
+
+
+def summary(result: Evaluation) -> str:
+    """The last lines: the score, how sure it is, how it came about."""
+    first = f"mIoU {result.miou:.4f}"
+    if result.miou_ci95 is not None and not math.isnan(result.miou_ci95[0]):
+        first += f" [{result.miou_ci95[0]:.4f}, {result.miou_ci95[1]:.4f}]"
+    first += f"  mAcc {result.macc:.4f}  aAcc {result.aacc:.4f}  fwIoU {result.fwiou:.4f}  Dice {result.mdice:.4f}"
+    lines = [first, *_means(result)]
+    if result.calibration is not None:
+        found = result.calibration
+        lines.append(
+            f"calibration: ECE {found.ece:.4f}, mean confidence {found.mean_confidence:.4f}, "
+            f"accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}"
+        )
+    if result.temperature is not None:
+        fitted = result.temperature
+        lines.append(
+            f"temperature {fitted.value:.4f}: NLL {fitted.nll_before:.4f} -> {fitted.nll_after:.4f} "
+            f"on {fitted.pixels} pixels"
+        )
+    lines += [text for text in (result.interval, result.classes, result.protocol) if text]
+    lines += [
+        f"{row.name}: {row.rule}" + (f"\n  not computed here: {row.not_computed}" if row.not_computed else "")
+        for row in result.dialects
+    ]
+    return "\n".join(lines)
+
+
+def show_difference(console: Console, found: ResultDifference) -> None:
+    """The table of a comparison: B - A of each class, the largest loss first."""
+    rows = sorted(found.per_class, key=lambda row: (math.isnan(row.difference), row.difference))
+    cells = [(_short(row.name), row.a, row.b, _points(row.difference), _range(row.ci95)) for row in rows]
+    console.table("", ["class", "A", "B", "B - A", "95 %"], cells)
+
+
+def difference_summary(found: ResultDifference) -> str:
+    """The verdict in words."""
+    verdict = "B is better" if found.better else "A is better" if found.ci95[1] < 0 else "no difference is sure"
+    return (
+        f"mIoU A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)} "
+        f"{_range(found.ci95)} points; {verdict}\n"
+        f"B is ahead in {100 * found.wins:.1f} % of the draws; {found.interval}, paired"
+    )
+
+
+def _points(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:+.2f}"
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    if math.isnan(bounds[0]):
+        return "-"
+    return f"[{_points(bounds[0])}, {_points(bounds[1])}]"
+
+
+def _means(result: Evaluation) -> list[str]:
+    means, lines = result.means, []
+    if means.boundary_iou is not None and means.trimap_iou is not None and means.boundary_width is not None:
+        lines.append(
+            f"boundary IoU {means.boundary_iou:.4f}  trimap IoU {means.trimap_iou:.4f}  "
+            f"(within {100 * means.boundary_width:g} % of the diagonal)"
+        )
+    if means.iou_by_size is not None and means.size_limits is not None:
+        from segformer_cli.workflows.scorecard import SIZE_NAMES
+
+        named = "  ".join(f"{name} {value:.4f}" for name, value in zip(SIZE_NAMES, means.iou_by_size, strict=True))
+        lines.append(f"IoU by object size: {named}  (limits {', '.join(map(str, means.size_limits))} pixels)")
+    if means.iiou is not None:
+        lines.append(f"iIoU {means.iiou:.4f} of classes, {means.category_iiou:.4f} of categories")
+    return lines
+
+
+def _classes(result: Evaluation, rows: Sequence[ClassScore]) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Columns and rows of the class table; what was not asked for has no column."""
+    columns = ["class", "IoU", "95 %", "acc", "Dice", "pixels"]
+    if result.miou_ci95 is None:
+        columns.remove("95 %")
+    extra = {"boundary_iou": "bound.", "trimap_iou": "trimap", "iiou": "iIoU"}
+    asked = [name for name in extra if any(getattr(row, name) is not None for row in result.per_class)]
+    sized = any(row.iou_by_size is not None for row in result.per_class)
+    # Eighty columns do not hold everything.
+    if asked or sized:
+        columns = [name for name in columns if name not in ("Dice", "95 %" if sized else "")]
+    table = []
+    for row in rows:
+        cells: dict[str, object] = {
+            "class": _short(row.name), "IoU": row.iou, "95 %": _bounds(row.iou_ci95), "acc": row.acc,
+            "Dice": row.dice, "pixels": row.pixels,
+        }
+        sizes = list(row.iou_by_size or ()) if sized else []
+        table.append((*(cells[name] for name in columns), *(getattr(row, name) for name in asked), *sizes))
+    return [*columns, *(extra[name] for name in asked), *(["small", "medium", "large"] if sized else [])], table
+
+
+def _bounds(bounds: tuple[float, float] | None) -> str:
+    if bounds is None or math.isnan(bounds[0]):
+        return "-"
+    return f"{bounds[0]:.3f}-{bounds[1]:.3f}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."

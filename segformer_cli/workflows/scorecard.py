@@ -1,0 +1,283 @@
+"""From what was counted to what is said: every score of an evaluation, as people and as JSON read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from segformer_cli.classes import class_set, known_set
+from segformer_cli.data.pairs import Split
+from segformer_cli.errors import UsageError, did_you_mean
+from segformer_cli.metrics.bootstrap import Interval
+from segformer_cli.metrics.boundary import boundary_iou
+from segformer_cli.metrics.calibration import Calibration, Temperature, calibration
+from segformer_cli.metrics.confusion import Counts
+from segformer_cli.metrics.dialects import DIALECTS
+from segformer_cli.metrics.instances import CATEGORIES, InstanceScores, instance_scores
+from segformer_cli.metrics.scores import Floats, grouped, iou, mean, scores
+from segformer_cli.metrics.sizes import COCO_LIMITS, size_iou
+from segformer_cli.workflows.class_match import named_groups
+from segformer_cli.workflows.measurements import Measurements
+
+NAN = float("nan")
+Bounds = tuple[float, float]
+SIZE_NAMES = ("small", "medium", "large")
+_CITYSCAPES = class_set("cityscapes")
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One row of the table; NaN where the class has no such score, None where it was not asked for.
+
+    `iou_ci95` is the 95 % interval of `iou`.
+    """
+
+    id: int
+    name: str
+    iou: float
+    acc: float
+    pixels: int
+    dice: float = NAN
+    iou_ci95: Bounds | None = None
+    boundary_iou: float | None = None
+    trimap_iou: float | None = None
+    iou_by_size: tuple[float, ...] | None = None
+    iiou: float | None = None
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """Some classes scored as one: a pixel is right where any of them was predicted for any of them."""
+
+    name: str
+    classes: tuple[str, ...]
+    iou: float
+    acc: float
+    pixels: int
+    iiou: float | None = None
+
+
+@dataclass(frozen=True)
+class DialectReading:
+    """What another tool would have made of the same matrix."""
+
+    name: str
+    miou: float
+    macc: float | None
+    aacc: float | None
+    iou: tuple[float, ...]
+    rule: str
+    not_computed: str | None
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over the classes of what was asked for beside IoU; None for what was not."""
+
+    boundary_iou: float | None = None
+    trimap_iou: float | None = None
+    boundary_width: float | None = None
+    iou_by_size: tuple[float, ...] | None = None
+    size_limits: tuple[int, ...] | None = None
+    iiou: float | None = None
+    category_iiou: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found; fractions in 0..1, NaN where undefined.
+
+    `confusion` is (K, K); `none_of_them` counts, for each true class, the pixels that were given no class of the
+    data at all. `miou_ci95` is NaN twice where it cannot be known, None where it was not asked for.
+    """
+
+    miou: float
+    macc: float
+    aacc: float
+    per_class: tuple[ClassScore, ...]
+    images: int
+    confusion: Counts
+    protocol: str
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    fwiou: float = NAN
+    mdice: float = NAN
+    none_of_them: tuple[int, ...] = ()
+    miou_ci95: Bounds | None = None
+    interval: str | None = None
+    groups: tuple[GroupScore, ...] = ()
+    dialects: tuple[DialectReading, ...] = ()
+    means: Means = field(default_factory=Means)
+    calibration: Calibration | None = None
+    temperature: Temperature | None = None
+    classes: str | None = None
+    artifacts: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The `results` object of docs/cli.md; NaN where a score is undefined, which JSON's writer turns into null."""
+        names = "miou miou_ci95 interval macc aacc fwiou mdice images protocol classes seconds"
+        found: dict[str, Any] = {name: getattr(self, name) for name in names.split()}
+        found["per_class"] = [_asked_for(row) for row in self.per_class]
+        found["confusion_matrix"] = self.confusion.tolist()
+        if any(self.none_of_them):
+            found["none_of_them"] = list(self.none_of_them)
+        found["groups"] = [_asked_for(row) for row in self.groups]
+        found["dialects"] = [asdict(row) for row in self.dialects]
+        found |= {"means": _asked_for(self.means)} if _asked_for(self.means) else {}
+        for name in ("calibration", "temperature"):
+            value = getattr(self, name)
+            found |= {name: asdict(value)} if value is not None else {}
+        return found
+
+
+def protocol_sentence(split: Split, how: str, *, by_name: bool = False) -> str:
+    """How a score came about; `how` says what happened to a picture."""
+    text = (
+        f"{len(split)} images of {split.data} {split.name}, {how}; counted at label size, classes in neither map left "
+        "out of the mean"
+    )
+    return f"{text}, only classes counted that weights and data both know" if by_name else text
+
+
+def summarise(confusion: Counts, split: Split, protocol: str, seconds: float = 0.0) -> Evaluation:
+    """The scores of a matrix, (K, K) or (K, K + 1), under the class names of its split."""
+    K = len(split.class_names)
+    found = scores(confusion)
+    rows = tuple(
+        ClassScore(
+            index, name, float(found.iou[index]), float(found.acc[index]), int(found.pixels[index]),
+            float(found.dice[index]),
+        )
+        for index, name in enumerate(split.class_names)
+    )
+    none = confusion[:, K] if confusion.shape[1] > K else np.zeros(K, np.int64)
+    return Evaluation(
+        found.miou,
+        found.macc,
+        found.aacc,
+        rows,
+        len(split),
+        confusion[:, :K],
+        protocol,
+        seconds,
+        () if confusion.sum() else ("every pixel is ignored: no score is defined",),
+        fwiou=found.fwiou,
+        mdice=found.mdice,
+        none_of_them=tuple(none.tolist()),
+    )
+
+
+def with_measurements(base: Evaluation, found: Measurements) -> Evaluation:
+    """The same evaluation with everything else that was counted."""
+    wanted, split = found.wanted, found.split
+    columns: dict[str, Sequence[Any]] = {}
+    means: dict[str, Any] = {}
+    if wanted.boundary_width is not None:
+        columns |= {"boundary_iou": boundary_iou(found.boundary).tolist(), "trimap_iou": iou(found.trimap).tolist()}
+        means["boundary_width"] = wanted.boundary_width
+        means |= {name: mean(np.array(values)) for name, values in columns.items()}
+    if wanted.object_sizes:
+        by_size = size_iou(found.sizes)
+        columns["iou_by_size"] = [tuple(row) for row in by_size.tolist()]
+        means |= {"iou_by_size": tuple(mean(column) for column in by_size.T), "size_limits": COCO_LIMITS}
+    groups = base.groups
+    if wanted.instances:
+        weighted = instance_scores(found.instances, found.confusion[:, : len(split.class_names)])
+        columns["iiou"] = _or_none(weighted.iou)
+        means |= {"iiou": weighted.miou, "category_iiou": weighted.category_miou}
+        groups = _with_iiou(groups, weighted)
+    rows = tuple(
+        replace(row, **{name: values[row.id] for name, values in columns.items()}) for row in base.per_class
+    )
+    sure = calibration(found.confidence) if wanted.confidence else None
+    return replace(base, per_class=rows, means=Means(**means), groups=groups, calibration=sure)
+
+
+def group_scores(confusion: Counts, split: Split, texts: Sequence[str]) -> tuple[GroupScore, ...]:
+    """The groups asked for, each by itself so that they may overlap; without any, the categories of Cityscapes.
+
+    Raises:
+        UsageError: a text is no group.
+    """
+    if not texts and known_set(split.class_names) == _CITYSCAPES:
+        texts = [f"{name}={','.join(members)}" for name, members in CATEGORIES.items()]
+    found = []
+    for name, ids in named_groups(texts, split.class_names).items():
+        one = scores(grouped(confusion, [ids]), 1)
+        members = tuple(split.class_names[index] for index in ids)
+        found.append(GroupScore(name, members, float(one.iou[0]), float(one.acc[0]), int(one.pixels[0])))
+    return tuple(found)
+
+
+def dialect_readings(confusion: Counts, names: Sequence[str]) -> tuple[DialectReading, ...]:
+    """What the tools called `names` would have printed; `all` stands for every one known."""
+    found = []
+    for name in check_dialects(names):
+        dialect = DIALECTS[name]
+        read = dialect.read(confusion)
+        found.append(
+            DialectReading(
+                name, read.miou, read.macc, read.aacc, tuple(read.iou.tolist()), dialect.rule, dialect.not_computed
+            )
+        )
+    return tuple(found)
+
+
+def check_dialects(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, `all` spelt out.
+
+    Raises:
+        UsageError: there is no such dialect.
+    """
+    if "all" in names:
+        return tuple(DIALECTS)
+    for name in names:
+        if name not in DIALECTS:
+            raise UsageError(f"there is no dialect {name!r}", hint=did_you_mean(name, [*DIALECTS, "all"]))
+    return tuple(dict.fromkeys(names))
+
+
+def with_interval(base: Evaluation, found: Interval) -> Evaluation:
+    """The same evaluation with the intervals of the mean and of the classes."""
+    rows = tuple(
+        replace(row, iou_ci95=(float(found.per_class[row.id, 0]), float(found.per_class[row.id, 1])))
+        for row in base.per_class
+    )
+    notes = (found.note,) if found.note else ()
+    return replace(
+        base,
+        miou_ci95=(found.low, found.high),
+        per_class=rows,
+        interval=interval_sentence(found),
+        warnings=(*base.warnings, *notes),
+    )
+
+
+def interval_sentence(found: Interval) -> str:
+    """How an interval came about.
+
+    >>> interval_sentence(Interval(0.1, 0.2, np.zeros((1, 2)), 0.95, 1000, 8, "image"))
+    '95 % interval: bootstrap, 1,000 draws of 8 images'
+    """
+    units = {"image": "images", "cluster": "groups of images"}[found.unit]
+    return f"{100 * found.level:g} % interval: bootstrap, {found.resamples:,} draws of {found.units} {units}"
+
+
+def _with_iiou(groups: Sequence[GroupScore], weighted: InstanceScores) -> tuple[GroupScore, ...]:
+    of_category: Mapping[str, float] = weighted.category_iou
+    return tuple(
+        replace(group, iiou=of_category[group.name]) if group.name in of_category else group for group in groups
+    )
+
+
+def _or_none(values: Floats) -> list[float | None]:
+    """Only classes with instances have an iIoU."""
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _asked_for(row: ClassScore | GroupScore | Means) -> dict[str, Any]:
+    """The fields that were asked for."""
+    return {name: value for name, value in asdict(row).items() if value is not None}

@@ -1,0 +1,134 @@
+"""Where the masks of a score come from: a network under a protocol, or a folder that any tool filled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from segformer_cli.config import EvalConfig
+from segformer_cli.data.layouts.detect import layout_name
+from segformer_cli.data.mask_files import find_masks, read_as_classes
+from segformer_cli.data.pairs import Split
+from segformer_cli.engine.device import choose_device, choose_dtype
+from segformer_cli.engine.distributed import own_device
+from segformer_cli.engine.inference import Segmenter
+from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.protocol import OWN, Protocol, choose_protocol, multi_scale
+from segformer_cli.engine.scoring import Judged, Pace, judge
+from segformer_cli.errors import DataError, UsageError
+from segformer_cli.metrics.confusion import confusion_matrix
+from segformer_cli.model.checkpoint import ModelConfig
+from segformer_cli.progress import ProgressListener
+from segformer_cli.resize import parse_size
+from segformer_cli.workflows.class_match import ClassMatch, check_classes, match_by_name, without_classes
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where masks come from: `judged` gives each picture of a split with its mask.
+
+    `how` is the middle of the protocol's sentence; `config` the network's, None for masks made elsewhere.
+    """
+
+    split: Split
+    judged: Callable[[Split, Pace], Iterator[Judged]]
+    how: str
+    config: ModelConfig | None = None
+    match: ClassMatch | None = None
+
+
+def source_of(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
+    """Where the masks come from that a config asks to score.
+
+    Raises:
+        DataError: the classes of weights and data differ, or masks are missing.
+        UsageError: no weights are named and none belong to the data, or there is no such protocol.
+    """
+    return folder_source(config, split) if config.predictions else network_source(config, split, progress)
+
+
+def default_weights(data: str) -> str:
+    """The weights that belong to a data set.
+
+    Raises:
+        UsageError: none do.
+    """
+    if data == "sample":
+        return "sample"
+    if layout_name(data) == "cityscapes":
+        return "b0-cityscapes"
+    raise UsageError(f"no weights are named, and none belong to {data}", hint="add -w WEIGHTS")
+
+
+def network_source(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
+    """The masks of a network."""
+    weights = config.weights or default_weights(config.data)
+    model = load_model(weights, offline=config.offline, progress=progress)
+    device = own_device(choose_device(config.device))
+    segmenter = Segmenter.of(
+        model, device, choose_dtype(config.precision, device), chosen_protocol(config, model.config, split)
+    )
+    match = None
+    if config.by_name or config.alias:
+        match = match_by_name(segmenter.config, split, config.alias)
+        split = without_classes(split, match.unknown_to_weights)
+    else:
+        check_classes(segmenter.config, split)
+
+    def judged(split: Split, pace: Pace) -> Iterator[Judged]:
+        meaning = None if match is None else match.meaning
+        return judge(segmenter, split, pace, confident=config.calibration, meaning=meaning)
+
+    return Source(split, judged, str(segmenter.protocol), segmenter.config, match)
+
+
+def chosen_protocol(config: EvalConfig, model: ModelConfig, split: Split) -> Protocol:
+    """The protocol that settings, weights and data come to.
+
+    Raises:
+        UsageError: there is no such protocol, or its windows leave gaps.
+    """
+    protocol = choose_protocol(config.protocol, model.size, model.training_data, split.data)
+    if config.size:
+        protocol = dataclasses.replace(protocol, name=OWN, size=parse_size(config.size))
+    if config.window:
+        stride = config.stride or (config.window[0] * 3 // 4, config.window[1] * 3 // 4)
+        protocol = dataclasses.replace(protocol, window=config.window, stride=stride)
+    elif config.stride and protocol.window is None:
+        raise UsageError("a stride needs a window", hint="add --set window=512x512")
+    elif config.stride:
+        protocol = dataclasses.replace(protocol, stride=config.stride)
+    if protocol.window and protocol.stride and any(
+        step > side for step, side in zip(protocol.stride, protocol.window, strict=True)
+    ):
+        raise UsageError(
+            f"windows of {protocol.window[0]}x{protocol.window[1]} every {protocol.stride[0]}x{protocol.stride[1]} "
+            "pixels leave gaps",
+            hint="the stride must not be larger than the window",
+        )
+    if config.multi_scale:
+        protocol = multi_scale(protocol, split.data)
+    if config.scales:
+        protocol = dataclasses.replace(protocol, ratios=config.scales)
+    return protocol if config.flip is None else dataclasses.replace(protocol, flip=config.flip)
+
+
+def folder_source(config: EvalConfig, split: Split) -> Source:
+    """The masks that any tool left in a folder."""
+    assert config.predictions
+    if not split.labelled:
+        raise DataError(f"split {split.name!r} of {split.data} has no labels to score against", where=str(split.root))
+    paths = dict(zip(split.pairs, find_masks(Path(config.predictions), split), strict=True))
+
+    def judged(split: Split, pace: Pace) -> Iterator[Judged]:
+        K = len(split.class_names)
+        for index in range(pace.shard, len(split), pace.shards):
+            pair = split.pairs[index]
+            target = split.read_target(pair)
+            mask = read_as_classes(paths[pair], split, target, file_ids=config.prediction_ids == "files")
+            confusion = confusion_matrix(target, mask, K, split.ignore_index, others=True)
+            yield Judged(index, pair, target, mask, confusion)
+
+    return Source(split, judged, "masks of another tool, taken as they are")

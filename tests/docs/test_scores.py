@@ -1,0 +1,27 @@
+"""What docs/scores.md tells people to type works, in its order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from segformer_cli.app import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+
+
+def test_every_command_of_the_page_runs_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 14
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "calibrated.safetensors", "for-the-server", "masks", "report.html", "scores"
+    ]
