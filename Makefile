@@ -1,7 +1,7 @@
 # One task runner; CI calls the same targets. `make PYTHON=path/to/python target` picks the interpreter.
 PYTHON ?= python
 
-.PHONY: setup lint types test parity docs bench release-check gpu-check online-check
+.PHONY: setup lint types test slow browser parity docs bench release-check gpu-check online-check
 
 setup:            ## this checkout, editable, with what the checks need
 	$(PYTHON) -m pip install -e ".[dev]"
@@ -16,16 +16,25 @@ types:
 test:             ## what must pass before a commit
 	$(PYTHON) -m pytest -q -m "not slow and not peers and not online and not browser"
 
+slow:             ## what takes longer than ten seconds
+	$(PYTHON) -m pytest -q -m "slow and not peers and not online"
+
+browser:          ## reports in a headless Chromium
+	$(PYTHON) -m pytest -q -m browser
+
 parity:           ## the same numbers as other implementations, mmsegmentation (extra `peers`) included
 	SEGFORMER_PARITY=all $(PYTHON) -m pytest -q --continue-on-collection-errors tests/parity
 
 docs:             ## docs/cli.md and the map in docs/architecture.md
 	$(PYTHON) docs/generate.py
 
-bench:            ## startup, forward pass and training step, each against its rival
+bench:            ## startup, forward pass, training step and counting, each against its rival; eval's own costs
 	$(PYTHON) benchmarks/startup.py
 	$(PYTHON) benchmarks/inference.py
 	$(PYTHON) benchmarks/training.py
+	PYTHONPATH=. $(PYTHON) benchmarks/metrics.py
+	$(PYTHON) benchmarks/evaluation.py
+	$(PYTHON) benchmarks/independence.py
 
 release-check:    ## the wheel alone, without the tools of development, in a venv of its own
 	rm -rf dist build .venv-release
@@ -35,10 +44,11 @@ release-check:    ## the wheel alone, without the tools of development, in a ven
 	cd .venv-release && bin/segformer --version && bin/segformer doctor && \
 	  bin/segformer predict sample -w sample -o out --force --save mask,overlay
 
-gpu-check:        ## the same score and the speed on a GPU
+gpu-check:        ## the same score, the pixels that differ, and the speed on a GPU
 	$(PYTHON) -m segformer_cli eval -w sample --device cuda --precision fp32 --min-miou 0.70
 	$(PYTHON) -m segformer_cli train -d sample --iterations 20 --device cuda -o runs/gpu-check --force
 	$(PYTHON) benchmarks/inference.py --device cuda
+	$(PYTHON) benchmarks/independence.py --device cuda
 
 online-check:     ## tests that reach the network
 	$(PYTHON) -m pytest -q -m online

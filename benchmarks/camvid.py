@@ -1,4 +1,4 @@
-"""B0 from random weights on CamVid: 600 iterations at crop 256, batch 8; what it reaches and how it got there.
+"""B0 from random weights on CamVid: 600 iterations at crop 256, batch 8; what it reaches, and under which protocol.
 
     python benchmarks/camvid.py CAMVID RUN            # about 7 minutes on two cores
 
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from record import write_record
 
@@ -22,6 +24,11 @@ TRAIN = (
     "--eval-every 200 --seed 0 --workers 1 -o {run}"
 )
 EVAL = "eval -w {run} -d camvid:{data} --split val --json"
+TEST = "eval -w {run} -d camvid:{data} --split test --group-images (.+)_ --json"
+PROTOCOLS = {"whole": "", "slide": " --set window=256x256", "multi-scale": " --multi-scale"}
+COMPARE = "compare {run}/scores/whole {run}/scores/{name} --group-images (.+)_ --json"
+LONG = ("confusion_matrix", "per_image")
+"""Of a result: too long for a record."""
 
 
 def main() -> None:
@@ -32,22 +39,38 @@ def main() -> None:
     places = {"data": options.data, "run": options.run}
     if not options.run.is_dir():
         segformer(TRAIN.format(**places))
-    scored = json.loads(segformer(EVAL.format(**places), capture=True))["results"]
-    scored.pop("confusion_matrix")
+    scored = results_of(EVAL.format(**places))
+    test = {}
+    for name, how in PROTOCOLS.items():
+        found = results_of(f"{TEST}{how} -o {{run}}/scores/{name} --force".format(**places))
+        test[name] = {"score": found}
+        if name != "whole":
+            test[name]["minus_whole"] = results_of(COMPARE.format(**places, name=name))
+        print(name, found["miou"], found["miou_ci95"])
     log = [json.loads(line) for line in (options.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     with (options.run / "metrics.csv").open(encoding="utf-8") as file:
         validations = [{"iteration": int(row["iteration"]), "miou": float(row["miou"])} for row in csv.DictReader(file)]
     write_record(
         "camvid",
         {
-            "commands": ["segformer " + text.format(data="CAMVID", run="RUN") for text in (TRAIN, EVAL)],
+            "commands": ["segformer " + text.format(data="CAMVID", run="RUN") for text in (TRAIN, EVAL, TEST)],
+            "protocols": {name: how.strip() for name, how in PROTOCOLS.items()},
             "val": scored,
+            "test": test,
             "validations": validations,
             "loss": [[row["iteration"], round(row["loss"], 4)] for row in log],
             "seconds_of_logged_steps": [round(row["seconds"], 3) for row in log],
         },
     )
     print(f"val mIoU {scored['miou']:.4f}, aAcc {scored['aacc']:.4f}")
+
+
+def results_of(text: str) -> dict[str, Any]:
+    """The `results` of a command that prints JSON, without what is too long, and without folders of this machine."""
+    results: dict[str, Any] = json.loads(segformer(text, capture=True))["results"]
+    if "settings" in results:
+        results["settings"] = {key: value for key, value in results["settings"].items() if os.sep not in str(value)}
+    return {key: value for key, value in results.items() if key not in (*LONG, "a", "b")}
 
 
 def segformer(text: str, *, capture: bool = False) -> str:

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peers import _make_torchvision_importable
+from peers import make_torchvision_importable
 from record import write_record
 from torch import Tensor
 
@@ -93,7 +93,7 @@ def mmseg_metric() -> Callable[[Tensor, Tensor, int], NDArray[np.int64]]:
 
 def torchmetrics_metrics(target: Tensor, mask: Tensor, classes: int) -> dict[str, Contestant]:
     """Its Jaccard index with and without its checks, and its MeanIoU where the one-hot maps leave memory for others."""
-    _make_torchvision_importable()
+    make_torchvision_importable()
     classification = importlib.import_module("torchmetrics.classification")
     segmentation = importlib.import_module("torchmetrics.segmentation")
 

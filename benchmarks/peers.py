@@ -12,7 +12,7 @@ from segformer_cli.model.variants import get_variant
 
 def transformers_segformer(variant: str, num_classes: int) -> nn.Module:
     """transformers' SegformerForSemanticSegmentation; its forward takes images and gives logits."""
-    _make_torchvision_importable()
+    make_torchvision_importable()
     from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
     table = get_variant(variant)
@@ -35,7 +35,7 @@ class _Logits(nn.Module):
         return logits
 
 
-def _make_torchvision_importable() -> None:
+def make_torchvision_importable() -> None:
     """torchvision built for CUDA registers operators that a CPU torch lacks; transformers imports it, unused here."""
     try:
         importlib.import_module("torchvision")

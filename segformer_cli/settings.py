@@ -97,6 +97,15 @@ def check_ranges(instance: DataclassInstance) -> None:
         _check_range(key, getattr(instance, key), allowed)
 
 
+def changed(instance: DataclassInstance) -> dict[str, object]:
+    """The keys of a configuration that are not at their default, as plain values."""
+    return {
+        field.name: _plain(value)
+        for field in dataclasses.fields(instance)
+        if (value := getattr(instance, field.name)) != field.default
+    }
+
+
 def document(cls: type[DataclassInstance]) -> tuple[Row, ...]:
     """Every key of a command: what it accepts, its default, its meaning."""
     rows = []

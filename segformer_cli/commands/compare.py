@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segformer_cli.commands import options as o
+from segformer_cli.commands import score_options as so
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import CompareConfig
 from segformer_cli.errors import CheckFailed
@@ -18,11 +20,9 @@ EXAMPLES = epilog(
     "segformer eval -w A -d DATA -o scores/a && segformer eval -w B -d DATA -o scores/b",
     "segformer compare scores/a scores/b",
     "segformer compare scores/a scores/b --group-images '(.+)_' --require-better",
-    note="Also: --seed, --json, -q, -v, --no-progress (see segformer --help).",
+    note="Also: --group-images, --seed, --json, -q, -v, --no-progress (see segformer --help).",
 )
 
-GroupImages = o.text_option("--group-images", metavar="REGEX", help="Draw whole videos, not images.", panel=o.HOW)
-Resamples = o.text_option("--resamples", metavar="N", help="Draws of the images; default 1000.", panel=o.HOW)
 RequireBetter = o.switch_option(
     "--require-better", help="Exit 3 unless the whole interval is above zero.", hidden=False
 )
@@ -32,9 +32,9 @@ def compare(
     context: typer.Context,
     a: Annotated[str, typer.Argument(metavar="A", help="A folder that eval -o wrote.", show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="Another, on the same images.", show_default=False)],
-    group_images: Annotated[str | None, GroupImages] = None,
-    resamples: Annotated[str | None, Resamples] = None,
-    seed: o.SeedOption = None,
+    group_images: so.GroupImagesOption = None,
+    resamples: so.ResamplesOption = None,
+    seed: so.DrawSeedOption = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
     help_config: Annotated[bool, o.help_config(CompareConfig)] = False,
@@ -58,6 +58,7 @@ def compare(
         console.done(
             found.to_json(),
             summary=score_tables.difference_summary(found),
+            next_command=f"segformer predict INPUT -w WEIGHTS_OF_{'B' if found.better else 'A'} -o out/",
             error=_not_better(found) if settings.require_better else None,
         )
 
@@ -66,4 +67,6 @@ def _not_better(found: ResultDifference) -> CheckFailed | None:
     if found.better:
         return None
     low, high = found.ci95
+    if math.isnan(low):
+        return CheckFailed("B is not surely better than A: there is no interval")
     return CheckFailed(f"B is not surely better than A: B - A lies in [{100 * low:+.2f}, {100 * high:+.2f}] points")

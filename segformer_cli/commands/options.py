@@ -60,7 +60,8 @@ def settled(
         file=context.params["config"],
         environ=os.environ,
         sets=context.params["set"] or (),
-        flags={key: value for key, value in context.params.items() if key in keys},
+        # An option that may be repeated and was not given is an empty list or tuple.
+        flags={key: value for key, value in context.params.items() if key in keys and value not in ([], ())},
         warn=console.warn,
     )
 

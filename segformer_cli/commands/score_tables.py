@@ -16,7 +16,8 @@ MOST_CLASSES = 40
 """Beyond, only the worst and the best are shown."""
 
 ENDS = 10
-LONGEST_NAME = 24
+LONGEST_NAME = 22
+"""With it, a table of billions of pixels still fits 80 columns."""
 
 
 def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
@@ -24,16 +25,17 @@ def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
     rows: Sequence[ClassScore] = result.per_class
     if len(rows) > MOST_CLASSES and not every_class:
         scored = sorted((row for row in rows if not math.isnan(row.iou)), key=lambda row: row.iou)
-        console.table(f"worst {ENDS} of {len(rows)} classes (--all shows every one)", *_classes(result, scored[:ENDS]))
-        rows, title = scored[-ENDS:][::-1], f"best {ENDS}"
+        _show_classes(console, f"worst {ENDS} of {len(rows)} classes (--all shows every one)", result, scored[:ENDS])
+        best = scored[ENDS:][::-1][:ENDS]
+        _show_classes(console, f"best {len(best)}", result, best)
     else:
-        title = ""
-    console.table(title, *_classes(result, rows))
+        _show_classes(console, "", result, rows)
     if result.groups:
         weighted = any(row.iiou is not None for row in result.groups)
         columns = ["group", "IoU", "acc", "pixels", *(["iIoU"] if weighted else [])]
         groups = [
-            (row.name, row.iou, row.acc, row.pixels, *([row.iiou] if weighted else [])) for row in result.groups
+            (_short(row.name), row.iou, row.acc, row.pixels, *([row.iiou] if weighted else []))
+            for row in result.groups
         ]
         console.table("", columns, groups)
     if result.dialects:
@@ -46,10 +48,11 @@ def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
 
 def summary(result: Evaluation) -> str:
     """The last lines: the score, how sure it is, how it came about."""
-    first = f"mIoU {result.miou:.4f}"
+    first = f"mIoU {_share(result.miou)}"
     if result.miou_ci95 is not None and not math.isnan(result.miou_ci95[0]):
         first += f" [{result.miou_ci95[0]:.4f}, {result.miou_ci95[1]:.4f}]"
-    first += f"  mAcc {result.macc:.4f}  aAcc {result.aacc:.4f}  fwIoU {result.fwiou:.4f}  Dice {result.mdice:.4f}"
+    others = {"mAcc": result.macc, "aAcc": result.aacc, "fwIoU": result.fwiou, "Dice": result.mdice}
+    first += "".join(f"  {name} {_share(value)}" for name, value in others.items())
     lines = [first, *_means(result)]
     if result.calibration is not None:
         found = result.calibration
@@ -63,7 +66,7 @@ def summary(result: Evaluation) -> str:
             f"temperature {fitted.value:.4f}: NLL {fitted.nll_before:.4f} -> {fitted.nll_after:.4f} "
             f"on {fitted.pixels} pixels"
         )
-    lines += [text for text in (result.interval, result.classes, result.protocol) if text]
+    lines += [text for text in (result.interval, result.class_match, result.protocol) if text]
     lines += [
         f"{row.name}: {row.rule}" + (f"\n  not computed here: {row.not_computed}" if row.not_computed else "")
         for row in result.dialects
@@ -81,11 +84,17 @@ def show_difference(console: Console, found: ResultDifference) -> None:
 def difference_summary(found: ResultDifference) -> str:
     """The verdict in words."""
     verdict = "B is better" if found.better else "A is better" if found.ci95[1] < 0 else "no difference is sure"
+    scores = f"mIoU A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)}"
+    if math.isnan(found.ci95[0]):
+        return f"{scores} points; {verdict}"
     return (
-        f"mIoU A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)} "
-        f"{_range(found.ci95)} points; {verdict}\n"
+        f"{scores} {_range(found.ci95)} points; {verdict}\n"
         f"B is ahead in {100 * found.wins:.1f} % of the draws; {found.interval}, paired"
     )
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
 
 
 def _points(share: float) -> str:
@@ -102,39 +111,40 @@ def _means(result: Evaluation) -> list[str]:
     means, lines = result.means, []
     if means.boundary_iou is not None and means.trimap_iou is not None and means.boundary_width is not None:
         lines.append(
-            f"boundary IoU {means.boundary_iou:.4f}  trimap IoU {means.trimap_iou:.4f}  "
+            f"boundary IoU {_share(means.boundary_iou)}  trimap IoU {_share(means.trimap_iou)}  "
             f"(within {100 * means.boundary_width:g} % of the diagonal)"
         )
     if means.iou_by_size is not None and means.size_limits is not None:
         from segformer_cli.workflows.scorecard import SIZE_NAMES
 
-        named = "  ".join(f"{name} {value:.4f}" for name, value in zip(SIZE_NAMES, means.iou_by_size, strict=True))
+        named = "  ".join(f"{name} {_share(value)}" for name, value in zip(SIZE_NAMES, means.iou_by_size, strict=True))
         lines.append(f"IoU by object size: {named}  (limits {', '.join(map(str, means.size_limits))} pixels)")
     if means.iiou is not None:
-        lines.append(f"iIoU {means.iiou:.4f} of classes, {means.category_iiou:.4f} of categories")
+        category = math.nan if means.category_iiou is None else means.category_iiou
+        lines.append(f"iIoU {_share(means.iiou)} of classes, {_share(category)} of categories")
     return lines
 
 
-def _classes(result: Evaluation, rows: Sequence[ClassScore]) -> tuple[list[str], list[tuple[object, ...]]]:
-    """Columns and rows of the class table; what was not asked for has no column."""
-    columns = ["class", "IoU", "95 %", "acc", "Dice", "pixels"]
-    if result.miou_ci95 is None:
-        columns.remove("95 %")
+def _show_classes(console: Console, title: str, result: Evaluation, rows: Sequence[ClassScore]) -> None:
+    """The table of some classes, and where more than IoU was asked for a second one: 80 columns do not hold all."""
+    sure = result.miou_ci95 is not None
+    console.table(
+        title,
+        ["class", "IoU", *(["95 %"] if sure else []), "acc", "Dice", "pixels"],
+        [
+            (_short(row.name), row.iou, *([_bounds(row.iou_ci95)] if sure else []), row.acc, row.dice, row.pixels)
+            for row in rows
+        ],
+    )
     extra = {"boundary_iou": "bound.", "trimap_iou": "trimap", "iiou": "iIoU"}
     asked = [name for name in extra if any(getattr(row, name) is not None for row in result.per_class)]
-    sized = any(row.iou_by_size is not None for row in result.per_class)
-    # Eighty columns do not hold everything.
-    if asked or sized:
-        columns = [name for name in columns if name not in ("Dice", "95 %" if sized else "")]
-    table = []
-    for row in rows:
-        cells: dict[str, object] = {
-            "class": _short(row.name), "IoU": row.iou, "95 %": _bounds(row.iou_ci95), "acc": row.acc,
-            "Dice": row.dice, "pixels": row.pixels,
-        }
-        sizes = list(row.iou_by_size or ()) if sized else []
-        table.append((*(cells[name] for name in columns), *(getattr(row, name) for name in asked), *sizes))
-    return [*columns, *(extra[name] for name in asked), *(["small", "medium", "large"] if sized else [])], table
+    sizes = ["small", "medium", "large"] if any(row.iou_by_size for row in result.per_class) else []
+    if asked or sizes:
+        console.table(
+            title and f"{title}: more",
+            ["class", *(extra[name] for name in asked), *sizes],
+            [(_short(row.name), *(getattr(row, name) for name in asked), *(row.iou_by_size or ())) for row in rows],
+        )
 
 
 def _bounds(bounds: tuple[float, float] | None) -> str:

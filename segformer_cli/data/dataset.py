@@ -1,10 +1,12 @@
-"""Pairs of files -> tensors: crops for training, and how an error of a reading process reaches the main one."""
+"""Pairs of files -> tensors: crops for training; the rules of reading processes."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,6 +35,14 @@ def raising(loader: Iterable[Item | SegFormerError]) -> Iterator[Item]:
 def joined(items: list[Any]) -> Any:
     """A batch of items, or the first error among them."""
     return next((item for item in items if isinstance(item, SegFormerError)), None) or default_collate(items)
+
+
+def start_worker(_: int) -> None:
+    """A reading process keeps to one core, and leaves it to the main one to answer Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
 
 
 class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):

@@ -14,21 +14,27 @@ from segformer_cli.images import MASK_SUFFIXES, Ids, read_mask
 
 
 def find_masks(folder: Path, split: Split) -> tuple[Path, ...]:
-    """The mask of each picture: the file below `folder` called as the picture, its key, or that with something after.
+    """The mask of each picture: the file below `folder` called as the picture, its key, or that with `_` and more.
 
     Raises:
-        DataError: there is no such folder, a picture has no mask, or more than one.
+        DataError: there is no such folder, a picture has no mask, or it is not certain which one.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", where=str(folder.absolute()))
     lying = sorted(Path(top) / name for top, _, names in os.walk(folder) for name in names)
     masks = [path for path in lying if path.suffix.lower() in MASK_SUFFIXES and not path.name.startswith(".")]
-    by_name: dict[str, list[Path]] = {}
+    owners = _Owners(split.pairs)
+    named: dict[Pair, list[Path]] = {}
+    begun: dict[Pair, list[Path]] = {}
     for path in masks:
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        for name in {relative, path.stem}:
-            by_name.setdefault(name, []).append(path)
-    found = [_mask_of(pair, by_name, masks) for pair in split.pairs]
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        for whole, claims in ((True, named), (False, begun)):
+            pairs = owners.of(name, whole=whole)
+            for pair in pairs:
+                claims.setdefault(pair, []).append(path)
+            if pairs:
+                break
+    found = [named.get(pair) or begun.get(pair, []) for pair in split.pairs]
     lacking = [pair for pair, candidates in zip(split.pairs, found, strict=True) if not candidates]
     if lacking:
         raise DataError(
@@ -43,7 +49,9 @@ def find_masks(folder: Path, split: Split) -> tuple[Path, ...]:
                 where=", ".join(str(path) for path in candidates[:3]),
                 hint="leave one mask a picture in the folder",
             )
-    return tuple(candidates[0] for candidates in found)
+    chosen = tuple(candidates[0] for candidates in found)
+    _refuse_shared(chosen, split.pairs)
+    return chosen
 
 
 def read_as_classes(path: Path, split: Split, target: Ids, *, file_ids: bool = False) -> Ids:
@@ -73,13 +81,43 @@ def read_as_classes(path: Path, split: Split, target: Ids, *, file_ids: bool = F
     return kept
 
 
-def _mask_of(pair: Pair, by_name: dict[str, list[Path]], masks: Sequence[Path]) -> list[Path]:
-    """Files that may be the mask of a picture; an equal name comes before one that only begins so."""
-    for name in (pair.key, pair.image.stem, Path(pair.key).name):
-        if name in by_name:
-            return by_name[name]
-    stem = Path(pair.key).name
-    return [path for path in masks if path.name.startswith(f"{stem}_")]
+class _Owners:
+    """Which pictures a mask may be of, by its name."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.by_key = {pair.key: pair for pair in pairs}
+        self.by_stem: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            for stem in {pair.image.stem, Path(pair.key).name}:
+                self.by_stem.setdefault(stem, []).append(pair)
+
+    def of(self, name: str, *, whole: bool) -> list[Pair]:
+        """The pictures of the mask called `name`, its path in its folder without a suffix.
+
+        Args:
+            whole: it is the picture's name; else it only begins so: a_b_pred is of a_b, and of a where there is
+                no a_b.
+        """
+        stem = name.rpartition("/")[2]
+        if whole:
+            return [self.by_key[name]] if name in self.by_key else self.by_stem.get(stem, [])
+        if stem.endswith("_overlay"):       # what `segformer predict` writes beside a mask
+            return []
+        while (stem := stem.rpartition("_")[0]) and stem not in self.by_stem:
+            pass
+        return self.by_stem.get(stem, [])
+
+
+def _refuse_shared(masks: Sequence[Path], pairs: Sequence[Pair]) -> None:
+    first: dict[Path, Pair] = {}
+    for mask, pair in zip(masks, pairs, strict=True):
+        if mask in first:
+            raise DataError(
+                f"{mask.name} could be the mask of {first[mask].key} and of {pair.key}",
+                where=str(mask),
+                hint="lay the masks in folders as the pictures lie",
+            )
+        first[mask] = pair
 
 
 def _some(masks: Sequence[Path], folder: Path) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segformer_cli.classes import Colour
+from segformer_cli.classes import ClassSet, Colour
 from segformer_cli.errors import DataError
 from segformer_cli.images import Ids, Picture, read_image, read_mask
 
@@ -106,6 +106,15 @@ def identity_ids(num_classes: int, ignore_index: int, ignored: tuple[int, ...] =
     ids = np.full(65536 if max(ignore_index, *ignored, 0) > 255 else 256, UNKNOWN, np.int32)
     ids[:num_classes] = np.arange(num_classes)
     ids[[ignore_index, *ignored]] = ignore_index
+    return ids
+
+
+def mapped_ids(classes: ClassSet) -> NDArray[np.int32]:
+    """The id table of masks in the data set's own ids; ids that its map does not name mean nothing."""
+    assert classes.id_map is not None
+    ids = np.full(256, UNKNOWN, np.int32)
+    for file_id, class_id in classes.id_map.items():
+        ids[file_id] = class_id
     return ids
 
 

@@ -61,11 +61,7 @@ def submission_ids(mask: Ids, split: Split) -> Ids:
 def _file_ids(split: Split) -> dict[int, int]:
     """For each class id, and for `ignore_index`, the lowest id that means it in the data set's own files."""
     known = known_set(split.class_names)
-    if known is None:
+    if known is None or known.id_map is None:
         return {index: index for index in (*range(len(split.class_names)), split.ignore_index)}
-    if known.id_map is not None:
-        # Not what lies on this disk: it may be a copy converted to class ids, which the server does not take.
-        meanings = list(known.id_map.items())
-    else:
-        meanings = [(file_id, meaning) for file_id, meaning in enumerate(split.ids.tolist()) if meaning != UNKNOWN]
-    return {meaning: file_id for file_id, meaning in sorted(meanings, reverse=True)}
+    # Not what lies on this disk: it may be a copy converted to class ids, which the server does not take.
+    return {meaning: file_id for file_id, meaning in sorted(known.id_map.items(), reverse=True)}

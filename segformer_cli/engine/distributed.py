@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 from torch import distributed
 
+from segformer_cli.errors import SegFormerError
+
 Found = TypeVar("Found")
+
+PATIENCE = timedelta(days=7)
+"""How long one process waits for another's share: pictures differ, and so do machines."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,27 @@ class Group:
             return [found]
         everyone: list[Found | None] = [None] * self.size
         distributed.all_gather_object(everyone, found)
-        return [each for each in everyone if each is not None]
+        return cast(list[Found], everyone)
+
+    def agreed(self, work: Callable[[], Found]) -> Found:
+        """What `work` gives in this process; an expected error in one of them is raised in all.
+
+        Else the others would wait for it, and report that their connection broke.
+        """
+        found: Found | None = None
+        failure: SegFormerError | None = None
+        try:
+            found = work()
+        except SegFormerError as error:
+            failure = error
+        for each in self.gathered(failure):
+            if each is not None:
+                raise each
+        return cast(Found, found)
+
+    def together(self, work: Callable[[], Found]) -> list[Found]:
+        """What `work` gives in each process, as `gathered`; errors as in `agreed`."""
+        return self.gathered(self.agreed(work))
 
 
 @contextmanager
@@ -46,7 +72,7 @@ def process_group() -> Iterator[Group]:
         yield Group()
         return
     # What is gathered are Python objects, on the CPU: gloo carries them everywhere.
-    distributed.init_process_group("gloo")
+    distributed.init_process_group("gloo", timeout=PATIENCE)
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:

@@ -74,7 +74,8 @@ def load_checkpoint_from(
     _tell_licence(name, progress)
     stated = checkpoint.config.licence
     licence = named_weights.licence_of(name) if stated in (None, UNKNOWN_ORIGIN) else stated
-    config = dataclasses.replace(checkpoint.config, origin=name, licence=licence)
+    size = named_weights.find(name).size or checkpoint.config.size
+    config = dataclasses.replace(checkpoint.config, origin=name, licence=licence, size=size)
     return dataclasses.replace(checkpoint, config=config)
 
 

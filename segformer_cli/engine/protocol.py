@@ -86,15 +86,10 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
         for protocol in (
             Protocol(name="ade20k", size=SizePolicy(short=512, long=2048)),
             Protocol(name="ade20k-640", size=SizePolicy(short=640, long=2048)),
-            Protocol(
-                name="cityscapes",
-                size=SizePolicy(short=1024, long=2048, align=1),
-                window=(1024, 1024),
-                stride=(768, 768),
-            ),
+            Protocol(name="cityscapes", size=SizePolicy(align=1), window=(1024, 1024), stride=(768, 768)),
             Protocol(
                 name="cityscapes-768",
-                size=SizePolicy(short=1024, long=2048, align=1),
+                size=SizePolicy(short=768, long=1536, align=1),
                 window=(768, 768),
                 stride=(768, 768),
             ),
@@ -112,6 +107,8 @@ def choose_protocol(
 ) -> Protocol:
     """The protocol called `name`; without a name the one that belongs to weights and data.
 
+    Weights of Cityscapes that were tested at another size than their pictures' own keep it, whole (B0 at 512 x 1024).
+
     Args:
         own_size: the size policy of the checkpoint.
         trained_on: the data set the weights were trained on, if known.
@@ -121,7 +118,8 @@ def choose_protocol(
         UsageError: there is no such protocol.
     """
     if name is None:
-        name = "cityscapes" if data == trained_on == "cityscapes" else OWN
+        windowed = {NATIVE: "cityscapes", PROTOCOLS["cityscapes-768"].size: "cityscapes-768"}
+        name = windowed.get(own_size, OWN) if data == trained_on == "cityscapes" else OWN
     if name == OWN:
         return Protocol(name=OWN, size=own_size)
     if name not in PROTOCOLS:

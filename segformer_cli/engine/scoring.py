@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import signal
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from segformer_cli.classes import mask_dtype
-from segformer_cli.data.dataset import raising
+from segformer_cli.data.dataset import raising, start_worker
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.engine.inference import Segmenter, mask_and_confidence, prepare, upsampled_mask
 from segformer_cli.engine.upsampling import LogitMap, class_values
@@ -112,14 +109,12 @@ def judge(
 def told(
     pictures: Iterable[Judged], count: int, progress: ProgressListener = ignore_progress, stage: str = "eval"
 ) -> Iterator[Judged]:
-    """The same pictures, with a word of progress after each: the running mIoU and pictures a second."""
+    """The same pictures, with a word of progress after each: the running mIoU."""
     total: Counts | None = None
-    began = time.perf_counter()
     for done, each in enumerate(pictures, start=1):
         total = each.confusion if total is None else total + each.confusion
         yield each
-        rate = done / (time.perf_counter() - began)
-        progress(Progress(stage, done, count, "image", {"mIoU": scores(total).miou, "images/s": rate}))
+        progress(Progress(stage, done, count, "image", {"mIoU": scores(total).miou}))
 
 
 def values_at(maps: Sequence[LogitMap], source_hw: tuple[int, int], places: NDArray[np.intp]) -> Floats:
@@ -163,6 +158,10 @@ def _passes(segmenter: Segmenter, inputs: list[Tensor], pairs: list[Pair]) -> li
     try:
         return segmenter.passes(inputs)
     except SegFormerError as error:
+        if len(pairs) > 1:
+            # One by one: the error is to name its picture.
+            alone = [[images[index : index + 1] for images in inputs] for index in range(len(pairs))]
+            return [_passes(segmenter, each, [pair])[0] for each, pair in zip(alone, pairs, strict=True)]
         error.where = error.where or str(pairs[0].image)
         raise
 
@@ -228,11 +227,3 @@ def _as_it_is(item: Any) -> Any:
 def _joined(batch: list[Item]) -> tuple[list[Tensor], list[tuple[int, Ids]]]:
     images = [torch.cat(at_one_ratio) for at_one_ratio in zip(*(inputs for inputs, _, _ in batch), strict=True)]
     return images, [(index, target) for _, index, target in batch]
-
-
-def start_worker(_: int) -> None:
-    """A reading process keeps to one core, and leaves it to the main one to answer Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

@@ -9,7 +9,6 @@ N images, K classes, U units that are drawn (images or clusters), R resamples.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +16,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segformer_cli.errors import DataError, UsageError
+from segformer_cli.errors import DataError
 from segformer_cli.metrics.confusion import Counts
+from segformer_cli.metrics.scores import Floats, mean, means, share
 
-Floats = NDArray[np.float64]
+LEVEL = 0.95
+"""The share of all resamples that an interval holds."""
 
 FEW_UNITS = 10
 """With fewer, percentile intervals are known to be too narrow."""
+
+_PLURALS = {"image": "images", "group of images": "groups of images"}
 
 _WEIGHTS = 2**21
 """Weights held at a time: 16 MB."""
@@ -71,7 +74,17 @@ class ImageCounts:
         >>> ImageCounts(("a", "b"), ("", ""), right, predicted, true).iou.round(3)
         array([0.4, nan])
         """
-        return _iou(self.intersection.sum(axis=0), self.union.sum(axis=0))
+        return share(self.intersection.sum(axis=0), self.union.sum(axis=0))
+
+    @property
+    def mious(self) -> Floats:
+        """mIoU (N,) of each image by itself, over the classes in either of its maps; NaN where every pixel is ignored.
+
+        >>> right, predicted, true = np.array([[[1, 0], [0, 0]], [[1, 0], [0, 0]], [[2, 1], [0, 0]]])
+        >>> ImageCounts(("a", "b"), ("", ""), right, predicted, true).mious
+        array([0.25,  nan])
+        """
+        return means(share(self.intersection, self.union))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +92,7 @@ class Interval:
     """Between which values a mIoU, or a difference of two, lies in the share `level` of all resamples.
 
     `low` and `high` are NaN where nothing can be resampled, see `note`. `per_class` (K, 2) are the intervals of the
-    classes from the same draws; NaN for a class that fewer than two units have. `unit` is "image" or "cluster".
+    classes from the same draws; NaN for a class that fewer than two units have. `unit` is "image" or "group of images".
     """
 
     low: float
@@ -91,14 +104,51 @@ class Interval:
     unit: str
 
     @property
+    def drawn(self) -> str:
+        """What each resample draws: "8 images", "1 group of images"."""
+        return f"{self.units} {self.unit if self.units == 1 else _PLURALS[self.unit]}"
+
+    @property
     def note(self) -> str | None:
         """What is wrong with the interval, None where nothing is known to be."""
-        units = f"{self.units} {self.unit}{'' if self.units == 1 else 's'}"
         if self.units < 2:
-            return f"{units}: an interval needs at least two"
+            return f"{self.drawn}: an interval needs at least two"
         if self.units < FEW_UNITS:
-            return f"an interval from only {units} is likely too narrow"
+            return f"an interval from only {self.drawn} is likely too narrow"
         return None
+
+
+def resampled_mious(
+    counts: ImageCounts, clusters: Sequence[str] | None = None, resamples: int = 1000, seed: int = 0
+) -> Floats:
+    """The mIoU of each resample, (R,): the mean over the classes that are in one of its maps, NaN where none is.
+
+    A seed draws the same of the same keys whatever was counted in the images: the values of several counts, as of one
+    network under several corruptions, can be put together resample by resample. Fewer than two units leave nothing to
+    resample: (0,).
+
+    Args:
+        clusters: as for `miou_interval`.
+
+    Raises:
+        ValueError: `clusters` is not one label an image, or `resamples` is below 1.
+    """
+    return means(_resampled_ious(_units_of(counts, clusters), resamples, seed))
+
+
+def bounds(values: Floats) -> tuple[float, float]:
+    """The percentiles between which the share `LEVEL` of resampled values (R,) lies.
+
+    Values that are NaN are left out; both bounds are NaN where all are.
+
+    >>> [round(value, 3) for value in bounds(np.append(np.arange(41.0), np.nan))]
+    [1.0, 39.0]
+    """
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    return low, high
 
 
 def miou_interval(
@@ -106,30 +156,25 @@ def miou_interval(
     clusters: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
-    """The interval of the mIoU, and of each class's IoU.
-
-    The mIoU of a resample is the mean over the classes that are in one of its maps.
+    """The interval of the mIoU, as of `resampled_mious`, and of each class's IoU.
 
     Args:
         clusters: the cluster of each image, where images are not independent (frames of one video): whole
             clusters are drawn. None: each image is drawn by itself.
 
     Raises:
-        ValueError: `clusters` is not one label an image, `resamples` is below 1 or `level` not inside 0..1.
+        ValueError: `clusters` is not one label an image, or `resamples` is below 1.
 
     >>> ones = np.ones((2, 1), np.int64)
     >>> interval = miou_interval(ImageCounts(("a", "b"), ("", ""), ones * [[0], [4]], ones * 4, ones * 4))
     >>> interval.low, interval.high, interval.note
     (0.0, 1.0, 'an interval from only 2 images is likely too narrow')
     """
-    K = counts.num_classes
-    units = _units(counts.keys, np.hstack([counts.intersection, counts.union]), clusters)
-    present = (units[:, K:] > 0).sum(axis=0)
-    sums = _resampled(units, resamples, seed)
-    ious = _iou(sums[:, :K], sums[:, K:])
-    return _interval(_means(ious), ious, present, level, len(units), clustered=clusters is not None)
+    units = _units_of(counts, clusters)
+    present = (units[:, counts.num_classes :] > 0).sum(axis=0)
+    ious = _resampled_ious(units, resamples, seed)
+    return _interval(means(ious), ious, present, len(units), clustered=clusters is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +197,6 @@ def compare(
     clusters: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Comparison:
     """B minus A, paired: each resample holds the same images of both, so what is hard for both cancels out.
 
@@ -170,14 +214,14 @@ def compare(
     units = _units(a.keys, np.hstack(parts), clusters)
     present = ((units[:, 2 * K : 3 * K] > 0) & (units[:, 3 * K :] > 0)).sum(axis=0)
     sums = _resampled(units, resamples, seed)
-    of_a, of_b = (_iou(sums[:, at : at + K], sums[:, at + 2 * K : at + 3 * K]) for at in (0, K))
-    gains = _means(of_b) - _means(of_a)
+    of_a, of_b = (share(sums[:, at : at + K], sums[:, at + 2 * K : at + 3 * K]) for at in (0, K))
+    gains = means(of_b) - means(of_a)
     defined = gains[~np.isnan(gains)]
     return Comparison(
-        difference=float(_means(b.iou) - _means(a.iou)),
+        difference=mean(b.iou) - mean(a.iou),
         per_class=b.iou - a.iou,
-        interval=_interval(gains, of_b - of_a, present, level, len(units), clustered=clusters is not None),
-        wins=float(np.mean(defined > 0)) if len(defined) else float("nan"),
+        interval=_interval(gains, of_b - of_a, present, len(units), clustered=clusters is not None),
+        wins=float(share(np.count_nonzero(defined > 0), len(defined))),
     )
 
 
@@ -212,6 +256,11 @@ def _matched(a: ImageCounts, b: ImageCounts) -> NDArray[np.int64]:
     return place
 
 
+def _units_of(counts: ImageCounts, clusters: Sequence[str] | None) -> Floats:
+    """Intersection and union of each class in each unit, (U, 2 K)."""
+    return _units(counts.keys, np.hstack([counts.intersection, counts.union]), clusters)
+
+
 def _units(keys: Sequence[str], values: Counts, clusters: Sequence[str] | None) -> Floats:
     """Values summed over each image or cluster, in the order of their names, (U, columns).
 
@@ -225,6 +274,12 @@ def _units(keys: Sequence[str], values: Counts, clusters: Sequence[str] | None) 
     sums = np.zeros((len(names), values.shape[1]), np.int64)
     np.add.at(sums, members, values)
     return sums.astype(np.float64)
+
+
+def _resampled_ious(units: Floats, resamples: int, seed: int) -> Floats:
+    """IoU (R, K) of each resample of what `_units_of` gives."""
+    intersection, union = np.split(_resampled(units, resamples, seed), 2, axis=1)
+    return share(intersection, union)
 
 
 def _resampled(units: Floats, resamples: int, seed: int) -> Floats:
@@ -246,94 +301,10 @@ def _resampled(units: Floats, resamples: int, seed: int) -> Floats:
 
 
 def _interval(
-    means: Floats, classes: Floats, present: NDArray[np.int64], level: float, units: int, *, clustered: bool
+    values: Floats, of_classes: Floats, present: NDArray[np.int64], units: int, *, clustered: bool
 ) -> Interval:
     """The interval of resampled values: of means (R,), and of classes (R, K) that are `present` in so many units."""
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}, it must lie inside 0..1")
-    low, high = _percentiles(means, level)
-    of_several = np.where(present > 1, classes, np.nan)
-    per_class = [_percentiles(values, level) for values in of_several.T]
-    unit = "cluster" if clustered else "image"
-    return Interval(low, high, np.array(per_class).reshape(-1, 2), level, len(means), units, unit)
-
-
-def _percentiles(values: Floats, level: float) -> tuple[float, float]:
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return low, high
-
-
-def _iou(intersection: Counts | Floats, union: Counts | Floats) -> Floats:
-    ious: Floats = np.divide(intersection, union, out=np.full(union.shape, np.nan), where=union > 0)
-    return ious
-
-
-def _means(ious: Floats) -> Floats:
-    """The mean along the last axis of what is not NaN; NaN where all is."""
-    defined = np.count_nonzero(~np.isnan(ious), axis=-1)
-    means: Floats = np.divide(np.nansum(ious, axis=-1), np.where(defined > 0, defined, np.nan))
-    return means
-
-
-def clusters_of(keys: Sequence[str], pattern: str) -> tuple[str, ...]:
-    """The cluster of each key: what the first group of a regular expression finds in it, or the whole match.
-
-    Raises:
-        UsageError: `pattern` is no regular expression, or finds nothing in some key.
-
-    >>> clusters_of(["Seq05VD_f00030", "0001TP_006690"], "(.+)_")
-    ('Seq05VD', '0001TP')
-    """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"the cluster pattern {pattern!r} is no regular expression: {error}") from error
-    group = min(expression.groups, 1)
-    matches = [expression.search(key) for key in keys]
-    found = [None if match is None else match.group(group) for match in matches]
-    lost = [key for key, name in zip(keys, found, strict=True) if not name]
-    if lost:
-        raise UsageError(
-            f"the cluster pattern {pattern!r} finds nothing in {len(lost)} of {len(keys)} images (first: {lost[0]})",
-            hint="its first group must name the video or place of every image",
-        )
-    return tuple(name for name in found if name)
-
-
-_FRAME_PATTERNS = (r"(.+)[_/-]f?\d+$", r"(.+)_frame_?\d+")
-_FRAMES = 5
-"""So many images of one name, at least, make a recording."""
-
-
-def suggested_clusters(keys: Sequence[str]) -> str | None:
-    r"""A pattern for `clusters_of` where the images look like frames of recordings, None where they do not.
-
-    They do where a third of them or more are of recordings: at least five that share a name with letters and digits
-    ("0016E5", "frankfurt_000001"). Words alone are more often classes ("beagle_10"), digits alone years or folders.
-    Where all share one name, it may be that of the data set: then most numbers must rise by one step above 1.
-
-    >>> suggested_clusters([f"0016E5_{frame:05}" for frame in range(390, 600, 30)])
-    '(.+)[_/-]f?\\d+$'
-    >>> suggested_clusters([f"ADE_val_{number:08}" for number in range(1, 2001)])
-    """
-    for pattern in _FRAME_PATTERNS:
-        if not all(re.search(pattern, key) for key in keys):
-            continue
-        sizes = Counter(clusters_of(keys, pattern))
-        frames = sum(size for name, size in sizes.items() if size >= _FRAMES and _names_a_recording(name))
-        if 3 * frames >= len(keys) > 0 and (len(sizes) > 1 or _evenly_spaced(keys)):
-            return pattern
-    return None
-
-
-def _names_a_recording(name: str) -> bool:
-    return re.search(r"\d", name) is not None and re.search(r"[A-Za-z]", name) is not None
-
-
-def _evenly_spaced(keys: Sequence[str]) -> bool:
-    numbers = sorted(int(re.findall(r"\d+", key)[-1]) for key in keys)
-    step, times = Counter(np.diff(numbers).tolist()).most_common(1)[0]
-    return step > 1 and 2 * times > len(keys)
+    low, high = bounds(values)
+    of_several = np.where(present > 1, of_classes, np.nan)
+    per_class = np.array([bounds(column) for column in of_several.T]).reshape(-1, 2)
+    return Interval(low, high, per_class, LEVEL, len(values), units, "group of images" if clustered else "image")

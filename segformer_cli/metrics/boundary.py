@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.metrics.confusion import Counts, confusion_matrix
+from segformer_cli.metrics.scores import Floats, share
 
 WIDTH_SHARE = 0.02
 """Of the picture's diagonal, as in the paper; 0.005 is what its authors take for pictures of Cityscapes' size."""
@@ -72,15 +73,14 @@ def boundary_counts(
     return np.stack([shared, of_true + of_predicted - shared], axis=1)
 
 
-def boundary_iou(counts: Counts) -> NDArray[np.float64]:
+def boundary_iou(counts: Counts) -> Floats:
     """Boundary IoU of each class from summed `boundary_counts`; NaN for a class without an outline in either map.
 
     >>> boundary_iou(np.array([[11, 19], [0, 5], [0, 0]])).round(3)
     array([0.579, 0. , nan])
     """
     both, either = counts.T
-    ious: NDArray[np.float64] = np.divide(both, either, out=np.full(len(counts), np.nan), where=either > 0)
-    return ious
+    return share(both, either)
 
 
 def near_boundary(target: NDArray[np.integer], ignore_index: int, width: int) -> Bits:
@@ -120,6 +120,9 @@ def _mixed(ids: NDArray[np.integer], counted: Bits, width: int) -> Bits:
     """Where the square of 2 `width` + 1 pixels around a pixel, cut at the picture's edge, holds two classes.
 
     It does where its lowest and highest id differ: one pass serves all classes.
+
+    Args:
+        ids: of `_counted_ids`; 0 where not counted, which raises no highest id.
     """
     if width < 1:
         raise ValueError(f"width is {width}, a boundary is at least 1 pixel wide")
@@ -127,7 +130,7 @@ def _mixed(ids: NDArray[np.integer], counted: Bits, width: int) -> Bits:
     side = 2 * min(width, max(ids.shape)) + 1
     square = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
     lowest = cv2.erode(np.where(counted, ids, np.iinfo(ids.dtype).max), square)
-    highest = cv2.dilate(np.where(counted, ids, 0), square)
+    highest = cv2.dilate(ids, square)
     return np.asarray(lowest < highest)
 
 

@@ -96,7 +96,7 @@ def _check_pair(target: NDArray[np.integer] | Tensor, mask: NDArray[np.integer] 
 def _classes_or_none(ids: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:
     """Classes as they are and K for every other id, in the smallest type that holds K + 1."""
     # Read as unsigned, a negative id is a huge one: a single comparison finds both kinds.
-    unsigned = ids.view(f"u{ids.itemsize}")
+    unsigned = ids.view(f"{ids.dtype.byteorder}u{ids.itemsize}")
     limit = min(num_classes, int(np.iinfo(unsigned.dtype).max))
     placed: NDArray[np.integer] = np.minimum(unsigned, limit)
     return placed.astype(np.uint8 if num_classes + 2 <= 256 else np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segformer_cli.metrics.confusion import Counts
-from segformer_cli.metrics.scores import Floats, accuracy, iou, mean, scores
+from segformer_cli.metrics.scores import Floats, accuracy, iou, mean, scores, share
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +31,14 @@ class Dialect:
     Args:
         rule: how it averages, and why its number differs.
         not_computed: what else makes its own number another one, which no reading of this matrix shows.
+        needs_instances: what else it prints that is read off `InstanceCounts`: not computed where there are none.
     """
 
     name: str
     rule: str
     not_computed: str | None
     read: Callable[[Counts], Reading]
+    needs_instances: str | None = None
 
 
 def _mmseg(confusion: Counts) -> Reading:
@@ -66,14 +68,13 @@ def _smp(confusion: Counts) -> Reading:
     K, total = confusion.shape[0], int(confusion.sum())
     # Of K yes-or-no questions a pixel, a wrong one of two classes answers two falsely, one of no class only one.
     wrong = total - hits + int(confusion[:, :K].sum()) - hits
-    aacc = 1 - int(wrong) / (K * total) if total else float("nan")
+    aacc = 1 - float(share(wrong, K * total))
     return Reading(float(per_class.mean()), float(per_acc.mean()), aacc, per_class)
 
 
 def _paddle(confusion: Counts) -> Reading:
     per_class = _absent_as(1.0, iou(confusion))
-    predicted = int(confusion[:, : confusion.shape[0]].sum())
-    aacc = int(np.trace(confusion)) / predicted if predicted else float("nan")
+    aacc = float(share(np.trace(confusion), confusion[:, : confusion.shape[0]].sum()))
     return Reading(float(per_class.mean()), None, aacc, per_class)
 
 
@@ -111,8 +112,9 @@ DIALECTS: Mapping[str, Dialect] = {
             "cityscapes",
             "the mean over the classes that are in the targets or in the masks, as ours, so that the two differ in "
             "nothing but the three decimals it prints; it has no accuracies",
-            "its iIoU weighs pixels by instance, which takes the files of instance ids",
+            None,
             _cityscapes,
+            needs_instances="its iIoU weighs pixels by instance, which takes the files of instance ids",
         ),
         Dialect(
             "ultralytics",

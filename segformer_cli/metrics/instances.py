@@ -7,7 +7,7 @@ a score. Source: Cordts et al., The Cityscapes Dataset, CVPR 2016, section 4.2, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segformer_cli.classes import class_set
 from segformer_cli.errors import DataError
 from segformer_cli.metrics.confusion import Counts
-from segformer_cli.metrics.scores import Floats, mean
+from segformer_cli.metrics.scores import Floats, mean, share
 
 CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "flat": ("road", "sidewalk"),
@@ -77,7 +77,7 @@ _CATEGORY_OF_CLASS = _category_of_class()
 
 @dataclass(frozen=True, eq=False)
 class InstanceCounts:
-    """Instances of any number of pictures; `+` puts two sets together.
+    """Instances of any number of pictures.
 
     `rows` is (N, 4), one instance each: its class, its pixels, those predicted as that class, those predicted as
     any class of the same category.
@@ -85,8 +85,13 @@ class InstanceCounts:
 
     rows: Counts = field(default_factory=lambda: np.zeros((0, 4), np.int64))
 
+    @classmethod
+    def joined(cls, parts: Iterable[InstanceCounts]) -> InstanceCounts:
+        """The instances of all parts, copied once however many parts there are."""
+        return cls(np.concatenate([cls().rows, *(part.rows for part in parts)]))
+
     def __add__(self, other: InstanceCounts) -> InstanceCounts:
-        return InstanceCounts(np.concatenate([self.rows, other.rows]))
+        return InstanceCounts.joined([self, other])
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +175,7 @@ def _weighted_iou(rows: Counts, hits: NDArray[np.int64], confusion: Counts, memb
     found, missed = math.fsum(hits * weight), math.fsum((pixels - hits) * weight)
     taken_for = confusion[:, members].sum(1)
     whole = found + missed + int(taken_for.sum() - taken_for[members].sum())
-    return found / whole if whole else math.nan
+    return float(share(found, whole))
 
 
 def _another_encoding(instance: int) -> DataError:

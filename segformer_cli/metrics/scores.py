@@ -6,12 +6,11 @@ true classes and has none itself.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from segformer_cli.metrics.confusion import Counts
 
@@ -46,7 +45,7 @@ def iou(confusion: Counts) -> Floats:
     array([0.75, 1.  ])
     """
     hits = np.diag(confusion)
-    return _share(hits, confusion.sum(1) + _predicted(confusion) - hits)
+    return share(hits, confusion.sum(1) + _predicted(confusion) - hits)
 
 
 def accuracy(confusion: Counts) -> Floats:
@@ -55,7 +54,7 @@ def accuracy(confusion: Counts) -> Floats:
     >>> accuracy(np.array([[3, 0, 1], [2, 2, 0]]))
     array([0.75, 0.5 ])
     """
-    return _share(np.diag(confusion), confusion.sum(1))
+    return share(np.diag(confusion), confusion.sum(1))
 
 
 def precision(confusion: Counts) -> Floats:
@@ -64,7 +63,7 @@ def precision(confusion: Counts) -> Floats:
     >>> precision(np.array([[3, 0], [1, 0]]))
     array([0.75,  nan])
     """
-    return _share(np.diag(confusion), _predicted(confusion))
+    return share(np.diag(confusion), _predicted(confusion))
 
 
 def dice(confusion: Counts) -> Floats:
@@ -73,7 +72,7 @@ def dice(confusion: Counts) -> Floats:
     >>> dice(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]]))
     array([0.75, 0.5 ,  nan])
     """
-    return _share(2 * np.diag(confusion), confusion.sum(1) + _predicted(confusion))
+    return share(2 * np.diag(confusion), confusion.sum(1) + _predicted(confusion))
 
 
 def scores(confusion: Counts, num_classes: int | None = None) -> Scores:
@@ -92,14 +91,14 @@ def scores(confusion: Counts, num_classes: int | None = None) -> Scores:
     """
     K = confusion.shape[0] if num_classes is None else num_classes
     pixels = confusion.sum(1)[:K]
-    total = int(pixels.sum())
+    total = pixels.sum()
     per_iou, per_acc, per_dice = iou(confusion)[:K], accuracy(confusion)[:K], dice(confusion)[:K]
     present = pixels > 0
     return Scores(
         miou=mean(per_iou),
         macc=mean(per_acc),
-        aacc=int(np.trace(confusion[:K, :K])) / total if total else float("nan"),
-        fwiou=float(pixels[present] @ per_iou[present]) / total if total else float("nan"),
+        aacc=float(share(np.trace(confusion[:K, :K]), total)),
+        fwiou=float(share(pixels[present] @ per_iou[present], total)),
         mdice=mean(per_dice),
         iou=per_iou,
         acc=per_acc,
@@ -140,24 +139,39 @@ def grouped(confusion: Counts, groups: Sequence[Sequence[int]]) -> Counts:
     return merged
 
 
+def share(part: ArrayLike, whole: ArrayLike) -> Floats:
+    """What share of each whole its part is; NaN where the whole is 0.
+
+    Args:
+        part, whole: numbers from 0 on, of one shape.
+
+    >>> share(np.array([1, 0]), np.array([4, 0]))
+    array([0.25,  nan])
+    """
+    wholes = np.asarray(whole)
+    shares: Floats = np.divide(part, wholes, out=np.full(wholes.shape, np.nan), where=wholes > 0)
+    return shares
+
+
+def means(values: Floats) -> Floats:
+    """The means along the last axis of the values that are defined; NaN where none is.
+
+    >>> means(np.array([[0.25, np.nan, 0.75], [np.nan, np.nan, np.nan]]))
+    array([0.5, nan])
+    """
+    return share(np.nansum(values, axis=-1), np.count_nonzero(~np.isnan(values), axis=-1))
+
+
 def mean(values: Floats) -> float:
-    """The mean of the values that are defined; NaN where none is.
+    """The mean of the values (n,) that are defined; NaN where none is.
 
     >>> mean(np.array([0.25, np.nan, 0.75]))
     0.5
     """
-    with warnings.catch_warnings():
-        # All NaN is a fact here (nothing was labelled), not a mistake to warn of.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return float(np.nanmean(values))
+    return float(means(values))
 
 
 def _predicted(confusion: Counts) -> NDArray[np.int64]:
     """Pixels predicted as each class, (K,): without the column of those that are no class."""
     predicted: NDArray[np.int64] = confusion.sum(0)[: confusion.shape[0]]
     return predicted
-
-
-def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> Floats:
-    shares: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-    return shares

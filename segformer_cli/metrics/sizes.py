@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.metrics.confusion import Counts
+from segformer_cli.metrics.scores import Floats, share
 
 COCO_LIMITS = (32**2, 96**2)
 """Small is below the first area, medium below the second, in pixels; COCO's pictures have about 640 x 480."""
@@ -77,15 +78,13 @@ def size_counts(
     return counts[:num_classes]
 
 
-def size_iou(counts: Counts) -> NDArray[np.float64]:
+def size_iou(counts: Counts) -> Floats:
     """IoU of each class and bucket (K, buckets) from summed `size_counts`; NaN where there is neither object nor error.
 
     >>> size_iou(np.array([[[0, 1, 1], [2, 2, 1], [0, 0, 0]]])).round(3)
     array([[0.   , 0.667,   nan]])
     """
-    found, either = counts[..., 0], counts[..., 1] + counts[..., 2]
-    ious: NDArray[np.float64] = np.divide(found, either, out=np.full(either.shape, np.nan), where=either > 0)
-    return ious
+    return share(counts[..., 0], counts[..., 1] + counts[..., 2])
 
 
 class _Objects:

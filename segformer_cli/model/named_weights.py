@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from segformer_cli.errors import WeightsError
+from segformer_cli.resize import SizePolicy
 
 NVIDIA_LICENCE = "NVIDIA Source Code License for SegFormer (non-commercial)"
 
@@ -25,7 +26,8 @@ _FILE_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pt2", ".onnx"
 class NamedWeights:
     """Where published weights lie, and what they are.
 
-    The first of `files` that the repository has is taken. `sha256` is that of the first one at `revision`;
+    The first of `files` that the repository has is taken. `size` is what pictures were tested at (spec 3.2), None
+    where that is their own size or the file says it. `sha256` is that of the first one at `revision`;
     None where nobody published it, and the hub's own hash of the file is then the only one to compare with.
     """
 
@@ -37,11 +39,24 @@ class NamedWeights:
     files: tuple[str, ...] = (SAFETENSORS, PICKLE)
     revision: str = "main"
     sha256: str | None = None
+    size: SizePolicy | None = None
 
 
-def _nvidia(variant: str, task: str, repo: str, suffix: str = "") -> NamedWeights:
-    name = f"{variant}-{task}{suffix}"
-    return NamedWeights(name=name, repo=f"nvidia/{repo}", variant=variant, task=task, licence=NVIDIA_LICENCE)
+def _nvidia(
+    variant: str, task: str, repo: str, suffix: str = "", size: SizePolicy | None = None
+) -> NamedWeights:
+    return NamedWeights(
+        name=f"{variant}-{task}{suffix}",
+        repo=f"nvidia/{repo}",
+        variant=variant,
+        task=task,
+        licence=NVIDIA_LICENCE,
+        size=size,
+    )
+
+
+def _fitted(height: int, width: int) -> SizePolicy:
+    return SizePolicy(short=height, long=width, align=1)
 
 
 _PUBLISHED = (
@@ -61,9 +76,9 @@ _PUBLISHED = (
     *(_nvidia(f"b{i}", "ade20k", f"segformer-b{i}-finetuned-ade-512-512") for i in range(1, 5)),
     _nvidia("b5", "ade20k", "segformer-b5-finetuned-ade-640-640"),
     *(_nvidia(f"b{i}", "cityscapes", f"segformer-b{i}-finetuned-cityscapes-1024-1024") for i in range(6)),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-512-1024", "-512x1024"),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-640-1280", "-640x1280"),
-    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-768-768", "-768x768"),
+    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-512-1024", "-512x1024", _fitted(512, 1024)),
+    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-640-1280", "-640x1280", _fitted(640, 1280)),
+    _nvidia("b0", "cityscapes", "segformer-b0-finetuned-cityscapes-768-768", "-768x768", _fitted(768, 1536)),
     *(_nvidia(f"b{i}", "imagenet", f"mit-b{i}") for i in range(6)),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from segformer_cli.config import EvalConfig
 from segformer_cli.engine.loading import load_checkpoint_from
 from segformer_cli.errors import UsageError
-from segformer_cli.metrics.calibration import Temperature
+from segformer_cli.metrics.temperature import Temperature
 from segformer_cli.model.checkpoint import save_checkpoint
 
 CALIBRATED = "calibrated.safetensors"
@@ -30,7 +30,7 @@ def calibrated_path(config: EvalConfig) -> Path | None:
         if is_file:
             raise UsageError(
                 f"-o {config.out} is one file, eval writes result.json and per_image.npz into a folder",
-                hint=f"give a folder: -o {path.with_suffix('')}",
+                hint=f"give a folder: -o {path.with_suffix('')}, or -o {path}/",
             )
         return None
     if is_file and path.suffix != _SUFFIX:
@@ -40,7 +40,7 @@ def calibrated_path(config: EvalConfig) -> Path | None:
 
 def write_calibrated(path: Path, config: EvalConfig, temperature: Temperature) -> Path:
     """`path`, now the same weights with their logits divided by the temperature."""
-    assert config.weights is not None
+    assert config.weights is not None, "the workflow names them"
     checkpoint = load_checkpoint_from(config.weights, offline=config.offline)
     divided = {name: checkpoint.tensors[name].float() / temperature.value for name in _CLASSIFIER}
     tensors = {**checkpoint.tensors, **divided}

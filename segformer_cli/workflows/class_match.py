@@ -66,7 +66,7 @@ def match_by_name(config: ModelConfig, split: Split, aliases: Sequence[str] = ()
         aliases: texts WEIGHTS_CLASS=DATA_CLASS, which come before equal names.
 
     Raises:
-        UsageError: an alias names no class.
+        UsageError: an alias names no class, or a class has two.
         DataError: not one class is matched.
     """
     said = _aliases(aliases, config.class_names, split.class_names)
@@ -103,7 +103,7 @@ def named_groups(texts: Sequence[str], class_names: Sequence[str]) -> dict[str, 
     """Groups of class ids from texts NAME=CLASS,CLASS.
 
     Raises:
-        UsageError: a text has another form, or names no class.
+        UsageError: a text has another form, names no class, or a group that was named already.
 
     >>> named_groups(["vehicle=car, bus"], ["road", "car", "bus"])
     {'vehicle': (1, 2)}
@@ -120,12 +120,16 @@ def named_groups(texts: Sequence[str], class_names: Sequence[str]) -> dict[str, 
                 raise UsageError(
                     f"there is no class {member!r}", where=f"--group {text}", hint=did_you_mean(member, places)
                 )
+        if name.strip() in groups:
+            raise UsageError(
+                f"the group {name.strip()!r} is given twice", hint=f"name all its classes at once: {name.strip()}=A,B"
+            )
         groups[name.strip()] = tuple(sorted({places[member] for member in wanted}))
     return groups
 
 
 def _aliases(texts: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Mapping[str, str]:
-    said = {}
+    said: dict[str, str] = {}
     for text in texts:
         first, equals, second = text.partition("=")
         if not equals:
@@ -138,6 +142,10 @@ def _aliases(texts: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -
                     where=f"--alias {text}",
                     hint=did_you_mean(same_name(name), names),
                 )
+        if said.get(same_name(first), same_name(second)) != same_name(second):
+            raise UsageError(
+                f"the weights' class {first.strip()!r} has two aliases", where=f"--alias {text}", hint="give one"
+            )
         said[same_name(first)] = same_name(second)
     return said
 

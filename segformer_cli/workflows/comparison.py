@@ -8,7 +8,8 @@ from typing import Any
 
 from segformer_cli.config import CompareConfig
 from segformer_cli.errors import DataError, UsageError
-from segformer_cli.metrics.bootstrap import clusters_of, compare, suggested_clusters
+from segformer_cli.metrics.bootstrap import compare
+from segformer_cli.metrics.clusters import clusters_of, dependence_warning
 from segformer_cli.settings import check_ranges
 from segformer_cli.workflows.results import SavedResult, read_results
 from segformer_cli.workflows.scorecard import Bounds, interval_sentence
@@ -109,20 +110,13 @@ def _refuse_other_classes(a: SavedResult, b: SavedResult) -> None:
 
 def _warnings(config: CompareConfig, a: SavedResult, b: SavedResult, note: str | None) -> tuple[str, ...]:
     found = [note] if note else []
-    protocols = [str(saved.results.get("protocol")) for saved in (a, b)]
-    if protocols[0] != protocols[1]:
-        found.append("the protocols differ: A {}; B {}".format(*map(_how, protocols)))
-    if not config.group_images and (pattern := suggested_clusters(a.counts.keys)):
-        found.append(
-            "the images look like frames of videos, which are not independent: the interval is too narrow; "
-            f"--group-images '{pattern}' draws whole videos"
-        )
+    for name in ("protocol", "class_match", "device", "precision"):
+        said = [saved.results.get(name) for saved in (a, b)]
+        if said[0] != said[1]:
+            found.append(f"A and B differ in {name.replace('_', ' ')}: {said[0]!r} and {said[1]!r}")
+    if not config.group_images and (dependence := dependence_warning(a.counts.keys)):
+        found.append(dependence)
     return tuple(found)
-
-
-def _how(protocol: str) -> str:
-    """What the sentence says of the network's passes: "whole, at their own size, single scale"."""
-    return protocol.partition(", ")[2].partition(";")[0] or protocol
 
 
 def _number(value: float | None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,32 @@ from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.submission import submission_path, write_submission
 from segformer_cli.engine.distributed import Group, process_group
+from segformer_cli.engine.protocol import choose_protocol
 from segformer_cli.engine.scoring import Pace, told
-from segformer_cli.errors import DataError, UsageError
-from segformer_cli.metrics.bootstrap import clusters_of, miou_interval, suggested_clusters
-from segformer_cli.metrics.calibration import fit_temperature
+from segformer_cli.errors import DataError, SegFormerError, UsageError
+from segformer_cli.metrics.bootstrap import miou_interval
+from segformer_cli.metrics.clusters import clusters_of, dependence_warning
+from segformer_cli.metrics.temperature import fit_temperature
 from segformer_cli.progress import ProgressListener, ignore_progress, listening
-from segformer_cli.settings import check_ranges
+from segformer_cli.resize import NATIVE, parse_size
+from segformer_cli.settings import changed, check_ranges
 from segformer_cli.workflows.calibrating import calibrated_path, write_calibrated
 from segformer_cli.workflows.class_match import named_groups
 from segformer_cli.workflows.evaluation_report import write_report
 from segformer_cli.workflows.measurements import PIXELS_FOR_TEMPERATURE, Measurements, Wanted, instance_file, joined
-from segformer_cli.workflows.results import refuse_results, write_results
+from segformer_cli.workflows.results import result_paths, write_results
 from segformer_cli.workflows.scorecard import (
     Evaluation,
     check_dialects,
     dialect_readings,
     group_scores,
+    is_cityscapes,
     protocol_sentence,
     summarise,
     with_interval,
     with_measurements,
 )
-from segformer_cli.workflows.sources import Source, default_weights, source_of
+from segformer_cli.workflows.sources import Source, default_weights, refuse_gaps, source_of
 
 
 def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> Evaluation:
@@ -56,29 +61,29 @@ def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> E
 
 
 def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> Evaluation:
-    _refuse_contradictions(config)
-    split = _open(config)
-    if group.leads:
-        _refuse_outputs(config, split)
-    source = source_of(config, split, progress)
+    config, split = _checked(config)
+    group.agreed(lambda: _refuse_outputs(config, split) if group.leads else None)
+    clusters = _clusters(config, split)
+    source = group.agreed(lambda: source_of(config, split, progress))
     split = source.split
-    named_groups(config.group, split.class_names)
-    clusters = clusters_of([pair.key for pair in split.pairs], config.group_images) if config.group_images else None
     began = time.perf_counter()
-    found = joined(group.gathered(_measured(config, source, progress, group)))
+    found = joined(group.together(lambda: _measured(config, source, progress, group)))
     seconds = time.perf_counter() - began
     protocol = protocol_sentence(split, source.how, by_name=source.match is not None)
     result = summarise(found.confusion, split, protocol, seconds)
     result = dataclasses.replace(
         result,
         groups=group_scores(found.confusion, split, config.group),
-        dialects=dialect_readings(found.confusion, config.dialect),
-        classes=str(source.match) if source.match else None,
+        dialects=dialect_readings(found.confusion, config.dialect, with_instances=found.wanted.instances),
+        class_match=str(source.match) if source.match else None,
+        settings=changed(config),
+        device=source.device,
+        precision=source.precision,
     )
     result = _with_interval(with_measurements(result, found), found, config, clusters)
     if config.fit_temperature:
         result = dataclasses.replace(result, temperature=fit_temperature(*found.sampled))
-    result = dataclasses.replace(result, warnings=(*result.warnings, *_warnings(config, source, result)))
+    result = dataclasses.replace(result, warnings=(*result.warnings, *_warnings(config, source, result, found.wanted)))
     return _written(config, source, result, found) if group.leads else result
 
 
@@ -88,20 +93,40 @@ def plan(config: EvalConfig) -> str:
     Raises:
         SegFormerError: as `evaluate`, for what can be known beforehand.
     """
-    _refuse_contradictions(config)
-    split = _open(config)
+    config, split = _checked(config)
     _refuse_outputs(config, split)
-    masks = f"the masks in {config.predictions}" if config.predictions else None
-    what = masks or config.weights or default_weights(config.data)
+    _clusters(config, split)
+    what = f"the masks in {config.predictions}" if config.predictions else config.weights
     return f"would score {what} on {len(split)} images of {config.data}, split {config.split}"
 
 
-def _refuse_contradictions(config: EvalConfig) -> None:
+def _checked(config: EvalConfig) -> tuple[EvalConfig, Split]:
+    """The config with its weights named, and the split it speaks of; what has no meaning is refused."""
     check_ranges(config)
-    check_dialects(config.dialect)
+    config = dataclasses.replace(config, dialect=check_dialects(config.dialect))
+    _refuse_contradictions(config)
+    if not config.predictions and not config.weights:
+        config = dataclasses.replace(config, weights=default_weights(config.data))
+    if config.protocol:
+        choose_protocol(config.protocol, NATIVE, None, "")
+    if config.size:
+        parse_size(config.size)
+    if config.window and config.stride:
+        refuse_gaps(config.window, config.stride)
+    split = _open(config)
+    named_groups(config.group, split.class_names)
+    return config, split
+
+
+def _clusters(config: EvalConfig, split: Split) -> tuple[str, ...] | None:
+    return clusters_of([pair.key for pair in split.pairs], config.group_images) if config.group_images else None
+
+
+def _refuse_contradictions(config: EvalConfig) -> None:
     if config.predictions:
         given = {"weights": config.weights, "protocol": config.protocol, "multi_scale": config.multi_scale,
-                 "by_name": config.by_name or config.alias, "size": config.size, "window": config.window,
+                 "scales": config.scales, "flip": config.flip, "by_name": config.by_name or config.alias,
+                 "size": config.size, "window": config.window, "stride": config.stride,
                  "calibration": config.calibration, "fit_temperature": config.fit_temperature}
         for key, value in given.items():
             if value:
@@ -125,27 +150,39 @@ def _open(config: EvalConfig) -> Split:
             where=str(split.root),
             hint="--submission FOLDER writes masks in the form its test server takes",
         )
+    if not split.labelled and config.fit_temperature:
+        raise DataError(f"split {split.name!r} of {split.data} has no labels to fit a temperature to")
     return split
 
 
 def _refuse_outputs(config: EvalConfig, split: Split) -> None:
     """Nothing where every file may be written: to be known before hours are spent."""
+    for path in _outputs(config, split):
+        blocked = next((place for place in path.parents if place.exists() and not place.is_dir()), None)
+        if blocked is not None:
+            raise SegFormerError(f"cannot write {path}: {blocked} is a file", where=str(blocked.absolute()))
+        refuse_existing(path, force=config.force)
+
+
+def _outputs(config: EvalConfig, split: Split) -> Iterator[Path]:
+    """Every file that is asked for."""
     if config.out:
-        if (checkpoint := calibrated_path(config)) is not None:
-            refuse_existing(checkpoint, force=config.force)
-        if not checkpoint or checkpoint != Path(config.out):
-            refuse_results(Path(config.out), force=config.force)
+        checkpoint = calibrated_path(config)
+        if checkpoint is not None:
+            yield checkpoint
+        if checkpoint != Path(config.out):
+            yield from result_paths(Path(config.out))
     if config.report:
-        refuse_existing(Path(config.report), force=config.force)
+        yield Path(config.report)
     if config.submission:
         for pair in split.pairs:
-            refuse_existing(submission_path(Path(config.submission), pair), force=config.force)
+            yield submission_path(Path(config.submission), pair)
 
 
 def _measured(config: EvalConfig, source: Source, progress: ProgressListener, group: Group) -> Measurements:
     """What this process counts: all pictures, or its share of them."""
     split = source.split
-    instances = "cityscapes" in check_dialects(config.dialect) and all(
+    instances = "cityscapes" in config.dialect and all(
         instance_file(pair.mask) is not None for pair in split.pairs
     )
     found = Measurements(
@@ -178,23 +215,31 @@ def _with_interval(
     return with_interval(result, interval)
 
 
-def _warnings(config: EvalConfig, source: Source, result: Evaluation) -> tuple[str, ...]:
+def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wanted) -> tuple[str, ...]:
     """What to know before trusting the numbers."""
     found = []
     split = source.split
     if not split.labelled:
         found.append(f"split {split.name!r} of {split.data} has no labels: masks were written, there is no score")
     elif result.miou_ci95 is not None and not config.group_images and (
-        pattern := suggested_clusters([pair.key for pair in split.pairs])
+        dependence := dependence_warning([pair.key for pair in split.pairs])
     ):
-        found.append(
-            f"the images look like frames of videos, which are not independent: the interval is too narrow; "
-            f"--group-images '{pattern}' draws whole videos"
-        )
+        found.append(dependence)
     if config.predictions and (none := sum(result.none_of_them)):
         found.append(f"{none} labelled pixels were predicted as no class of the data; they count as wrong")
-    if result.temperature is not None and config.split != "train":
-        found.append(f"the temperature was fitted on {split.name}: judge it on other images")
+    if result.temperature is not None:
+        sure = ", where a network is surer than elsewhere," if config.split == "train" else ""
+        found.append(f"the temperature was fitted on {split.name}{sure}: judge it on other images")
+    if "cityscapes" in config.dialect and not wanted.instances and is_cityscapes(split):
+        found.append("no iIoU: *_gtFine_instanceIds.png do not lie beside every mask")
+    if result.temperature is not None and result.temperature.at_limit:
+        found.append(
+            f"the best temperature lies beyond {result.temperature.value:g}, the limit of what is tried: the network's "
+            "confidence says next to nothing about these images"
+            if result.temperature.value > 1
+            else f"the best temperature lies below {result.temperature.value:g}, the limit of what is tried: next to "
+            "every pixel is right"
+        )
     return tuple(found)
 
 
@@ -202,7 +247,6 @@ def _written(config: EvalConfig, source: Source, result: Evaluation, found: Meas
     """The same evaluation, its files written."""
     written: list[Path] = []
     if config.out:
-        assert source.config is not None or not config.fit_temperature
         checkpoint = calibrated_path(config)
         if checkpoint is not None and result.temperature is not None:
             written.append(write_calibrated(checkpoint, config, result.temperature))

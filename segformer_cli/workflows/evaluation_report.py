@@ -29,6 +29,7 @@ from segformer_cli.reports.parts import (
     HeatMap,
     Histogram,
     Interval,
+    Legend,
     LineChart,
     Notes,
     Part,
@@ -38,7 +39,14 @@ from segformer_cli.reports.parts import (
     Table,
     binned,
 )
-from segformer_cli.reports.thumbnails import ERROR_LEGEND, error_map, mask_thumbnail, picture_thumbnail
+from segformer_cli.reports.thumbnails import (
+    ERROR_LEGEND,
+    error_map,
+    error_thumbnail,
+    mask_thumbnail,
+    picture_thumbnail,
+)
+from segformer_cli.settings import changed
 from segformer_cli.workflows.measurements import Measurements
 from segformer_cli.workflows.runs import command_line, environment
 from segformer_cli.workflows.scorecard import SIZE_NAMES, Evaluation
@@ -46,6 +54,9 @@ from segformer_cli.workflows.sources import Source
 
 SHOWN = 4
 """Of the best images, and as many of the worst."""
+
+NAMED = 20
+"""Classes in the legend of those images, the commonest."""
 
 LISTED = 50
 """Rows at either end of the table of images."""
@@ -64,31 +75,32 @@ def write_report(
     if result.dialects:
         parts.append(_dialects(result))
     names = tuple(row.name for row in result.per_class)
-    parts.append(HeatMap(names, result.confusion.tolist(), title="Confusion matrix"))
+    parts.append(_heat_map(names, result))
     if result.calibration is not None:
         parts.append(_calibration(result.calibration))
-    per_image = image_scores(found.counts)
+    per_image = found.counts.mious.tolist()
     parts += [*_images(found.counts, per_image), *_galleries(source, found.counts, per_image)]
     parts.append(_how(config, source))
-    what = config.weights or config.predictions or "weights"
-    title = f"{Path(what).name or what} on {result.protocol.partition(' images of ')[2].partition(',')[0]}"
+    what = config.weights or config.predictions or ""
+    title = f"{Path(what).name or what} on {source.split.data} {source.split.name}"
     return write_page(path, Page(title, tuple(parts), footer=f"segformer {__version__}"), force=config.force)
 
 
-def image_scores(counts: ImageCounts) -> list[float]:
-    """The mIoU of each image by itself, over the classes in either of its maps; NaN where every pixel is ignored."""
-    union = counts.union
-    ious = np.divide(counts.intersection, union, out=np.full(union.shape, np.nan), where=union > 0)
-    scored = np.count_nonzero(union > 0, axis=1)
-    means: list[float] = np.divide(np.nansum(ious, axis=1), np.where(scored > 0, scored, np.nan)).tolist()
-    return means
+def _heat_map(names: tuple[str, ...], result: Evaluation) -> HeatMap:
+    """The matrix; where pixels were given no class of the data, with a column for them, since they count as wrong."""
+    counts = result.confusion.tolist()
+    if any(result.none_of_them):
+        counts = [[*row, none] for row, none in zip(counts, result.none_of_them, strict=True)]
+        counts.append([0] * (len(names) + 1))
+        names = (*names, "no class of the data")
+    return HeatMap(names, counts, title="Confusion matrix")
 
 
 def _headline(result: Evaluation) -> Headline:
     score: float | Interval = result.miou
     if result.miou_ci95 is not None:
         score = Interval(result.miou, *result.miou_ci95)
-    text = "; ".join(filter(None, (result.protocol, result.classes, result.interval)))
+    text = "; ".join(filter(None, (result.protocol, result.class_match, result.interval)))
     return Headline("mIoU", score, text)
 
 
@@ -102,9 +114,17 @@ def _figures(result: Evaluation) -> Figures:
         Figure("images", result.images, "count"),
     ]
     more = {"boundary IoU": means.boundary_iou, "trimap IoU": means.trimap_iou, "iIoU": means.iiou}
+    more |= {"iIoU of categories": means.category_iiou}
     more |= {f"IoU, {name}": value for name, value in zip(SIZE_NAMES, means.iou_by_size or (), strict=False)}
     figures += [Figure(name, value) for name, value in more.items() if value is not None]
-    return Figures(tuple(figures))
+    if result.temperature is not None:
+        figures.append(Figure("temperature", result.temperature.value, "number"))
+    notes = []
+    if means.boundary_width is not None:
+        notes.append(f"A boundary is {100 * means.boundary_width:g} % of the diagonal wide.")
+    if means.size_limits is not None:
+        notes.append(f"Objects are small below {means.size_limits[0]} pixels and large from {means.size_limits[1]} on.")
+    return Figures(tuple(figures), note=" ".join(notes))
 
 
 def _classes(result: Evaluation, palette: Sequence[Colour]) -> Table:
@@ -131,15 +151,21 @@ def _classes(result: Evaluation, palette: Sequence[Colour]) -> Table:
 
 
 def _groups(result: Evaluation) -> Table:
-    columns = (Column("group"), Column("classes"), Column("IoU", "bar"), Column("acc", "share"))
-    rows = tuple((row.name, ", ".join(row.classes), row.iou, row.acc) for row in result.groups)
-    return Table(columns, rows, title="Groups", note="Classes of a group count as one.")
+    weighted = any(row.iiou is not None for row in result.groups)
+    columns = [Column("group"), Column("classes"), Column("IoU", "bar"), Column("acc", "share")]
+    columns += [Column("iIoU", "share")] if weighted else []
+    rows = tuple(
+        (row.name, ", ".join(row.classes), row.iou, row.acc, *((row.iiou,) if weighted else ()))
+        for row in result.groups
+    )
+    return Table(tuple(columns), rows, title="Groups", note="Classes of a group count as one.")
 
 
 def _dialects(result: Evaluation) -> Table:
-    columns = (Column("tool"), Column("mIoU", "share"), Column("rule"))
+    columns = (Column("tool"), *(Column(name, "share") for name in ("mIoU", "mAcc", "aAcc")), Column("rule"))
     rows = tuple(
-        (row.name, row.miou, " ".join(filter(None, (row.rule, row.not_computed)))) for row in result.dialects
+        (row.name, row.miou, row.macc, row.aacc, "; not here: ".join(filter(None, (row.rule, row.not_computed))))
+        for row in result.dialects
     )
     return Table(columns, rows, title="What other tools make of this matrix")
 
@@ -198,11 +224,19 @@ def _galleries(source: Source, counts: ImageCounts, per_image: Sequence[float]) 
     worst = order[:SHOWN]
     best = [at for at in order[::-1][:SHOWN] if at not in worst]
     titles = (("Worst images", worst), ("Best images", best))
+    legends = (ERROR_LEGEND, _class_legend(source.split, counts, [*worst, *best]))
     return [
-        Gallery(_rows(source, counts, per_image, chosen), title=title, legends=(ERROR_LEGEND,))
+        Gallery(_rows(source, counts, per_image, chosen), title=title, legends=legends)
         for title, chosen in titles
         if chosen
     ]
+
+
+def _class_legend(split: Split, counts: ImageCounts, chosen: Sequence[int]) -> Legend:
+    """The commonest classes of some images, targets and masks together."""
+    pixels = (counts.true[chosen] + counts.predicted[chosen]).sum(axis=0)
+    common = sorted(range(len(pixels)), key=lambda index: -int(pixels[index]))[:NAMED]
+    return Legend("classes", tuple(Swatch(split.class_names[i], split.palette[i]) for i in common if pixels[i]))
 
 
 def _rows(
@@ -218,22 +252,24 @@ def _rows(
             picture_thumbnail("picture", image),
             mask_thumbnail("target", target, palette, ignore),
             mask_thumbnail("mask", each.mask, palette, ignore),
-            picture_thumbnail("errors", error_map(image, target, each.mask, ignore)),
+            error_thumbnail("errors", error_map(image, target, each.mask, ignore)),
         )
         rows.append(GalleryRow(each.pair.key, thumbnails, f"mIoU {100 * per_image[at]:.1f} %"))
     return tuple(rows)
 
 
 def _how(config: EvalConfig, source: Source) -> Facts:
-    facts = [Fact("command", command_line(), code=True)]
+    facts = [Fact("command", command_line("the settings are below"), code=True)]
     if source.config is not None:
         known = source.config
         facts += [
-            Fact("weights", f"{config.weights or 'default'}: SegFormer {known.variant}, {known.num_classes} classes"),
+            Fact("weights", f"{config.weights}: SegFormer {known.variant}, {known.num_classes} classes"),
             Fact("trained on", known.training_data or "not known"),
             Fact("licence of the weights", known.licence or "no third-party weights"),
         ]
+        facts.append(Fact("computed on", f"{source.device} in {source.precision}"))
     facts.append(Fact("data", f"{config.data}, split {config.split}"))
+    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items()]
     facts += [Fact(name, str(value)) for name, value in environment().items() if value is not None]
     facts.append(Fact("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")))
     return Facts(tuple(facts), title="How it was run")

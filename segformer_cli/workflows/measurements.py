@@ -1,4 +1,4 @@
-"""What is counted of every picture of a score: whole numbers only, so that no order or number of processes matters."""
+"""What is counted of every picture of a score: whole numbers, so that no order or number of processes matters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.scoring import Judged, values_at
+from segformer_cli.errors import DataError
 from segformer_cli.images import Ids, read_mask
 from segformer_cli.metrics.bootstrap import ImageCounts
 from segformer_cli.metrics.boundary import band_width, boundary_counts, trimap_matrix
-from segformer_cli.metrics.calibration import BINS, confidence_counts, sampled_pixels
+from segformer_cli.metrics.calibration import BINS, confidence_counts
 from segformer_cli.metrics.confusion import Counts
 from segformer_cli.metrics.instances import InstanceCounts, instance_counts
 from segformer_cli.metrics.sizes import COCO_LIMITS, size_counts
+from segformer_cli.metrics.temperature import sampled_pixels
 
 PIXELS_FOR_TEMPERATURE = 200_000
 
@@ -37,19 +39,12 @@ class Wanted:
     sampled: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class _Image:
-    """The pixels of each class in one picture, (K,): right ones, predicted ones, true ones."""
-
-    key: str
-    target_hash: str
-    intersection: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    true: NDArray[np.int64]
-
-
 class Measurements:
-    """The sums over the pictures added so far; `joined` puts those of several processes together."""
+    """The sums over the pictures added so far; `joined` puts those of several processes together.
+
+    `pixels` (N, 3, K) are the right, predicted and true pixels of each class in each picture of the split. It is made
+    at its full size: small arrays that came one by one would keep the freed memory between them from being used.
+    """
 
     def __init__(self, split: Split, wanted: Wanted) -> None:
         K = len(split.class_names)
@@ -59,8 +54,9 @@ class Measurements:
         self.trimap: Counts = np.zeros((K, K + 1), np.int64)
         self.sizes: Counts = np.zeros((K, len(COCO_LIMITS) + 1, 3), np.int64)
         self.confidence: NDArray[np.int64] = np.zeros((BINS, 3), np.int64)
-        self.instances = InstanceCounts()
-        self.images: dict[int, _Image] = {}
+        self.instances: list[InstanceCounts] = []
+        self.pixels: NDArray[np.int64] = np.zeros((len(split), 3, K), np.int64)
+        self.hashes: NDArray[np.bytes_] = np.zeros(len(split), "S64")
         self.samples: dict[int, tuple[NDArray[np.float32], Ids]] = {}
 
     def add(self, each: Judged) -> None:
@@ -69,9 +65,8 @@ class Measurements:
         confusion = np.zeros((K, K + 1), np.int64)
         confusion[:, : each.confusion.shape[1]] = each.confusion
         self.confusion += confusion
-        self.images[each.index] = _Image(
-            each.pair.key, each.target_hash, np.diag(confusion).copy(), confusion.sum(0)[:K], confusion.sum(1)
-        )
+        self.pixels[each.index] = np.diag(confusion), confusion.sum(0)[:K], confusion.sum(1)
+        self.hashes[each.index] = each.target_hash
         ignore = self.split.ignore_index
         # An id that is no class of the data is one class more here.
         mask = np.minimum(each.mask, K)
@@ -86,7 +81,7 @@ class Measurements:
             counted = each.target != ignore
             self.confidence += confidence_counts(each.confidence[counted], (each.target == mask)[counted])
         if self.wanted.instances and (path := instance_file(each.pair.mask)) is not None:
-            self.instances = self.instances + instance_counts(read_mask(path), mask)
+            self.instances.append(_instances(path, each.target != ignore, mask))
         if self.wanted.sampled:
             self._sample(each)
 
@@ -99,15 +94,8 @@ class Measurements:
     @property
     def counts(self) -> ImageCounts:
         """Of each image, in the order of the split."""
-        images = [self.images[index] for index in sorted(self.images)]
-        K = len(self.split.class_names)
-        return ImageCounts(
-            tuple(image.key for image in images),
-            tuple(image.target_hash for image in images),
-            np.array([image.intersection for image in images], np.int64).reshape(-1, K),
-            np.array([image.predicted for image in images], np.int64).reshape(-1, K),
-            np.array([image.true for image in images], np.int64).reshape(-1, K),
-        )
+        keys = tuple(pair.key for pair in self.split.pairs)
+        return ImageCounts(keys, tuple(self.hashes.astype(str)), *self.pixels.transpose(1, 0, 2))
 
     @property
     def sampled(self) -> tuple[NDArray[np.float32], Ids]:
@@ -121,13 +109,28 @@ def joined(parts: Sequence[Measurements]) -> Measurements:
     """The measurements of several processes as those of one."""
     total = Measurements(parts[0].split, parts[0].wanted)
     for part in parts:
-        for name in ("confusion", "boundary", "trimap", "sizes", "confidence"):
+        for name in ("confusion", "boundary", "trimap", "sizes", "confidence", "pixels"):
             sums = getattr(total, name)
             sums += getattr(part, name)
-        total.instances = total.instances + part.instances
-        total.images |= part.images
+        total.instances += part.instances
+        total.hashes = np.where(part.hashes == b"", total.hashes, part.hashes)
         total.samples |= part.samples
     return total
+
+
+def _instances(path: Path, counted: NDArray[np.bool_], mask: Ids) -> InstanceCounts:
+    """The instances of one picture; those of pixels that are not counted are left out."""
+    try:
+        instances = read_mask(path)
+        if instances.shape != mask.shape:
+            raise DataError(
+                f"{path.name} is {instances.shape[0]} x {instances.shape[1]}, its picture {mask.shape[0]} x "
+                f"{mask.shape[1]} (height x width)"
+            )
+        return instance_counts(np.where(counted, instances, 0), mask)
+    except DataError as error:
+        error.where = str(path)
+        raise
 
 
 def instance_file(mask: Path | None) -> Path | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from segformer_cli.atomic import refuse_existing, replacing
+from segformer_cli.atomic import replacing
 from segformer_cli.errors import DataError
 from segformer_cli.metrics.bootstrap import ImageCounts
+from segformer_cli.metrics.scores import mean
 from segformer_cli.report import as_text, report
 
 RESULT, PER_IMAGE = "result.json", "per_image.npz"
+
+_DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise over bytes that are no archive of arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +39,9 @@ class SavedResult:
         return tuple(row["name"] for row in self.results["per_class"])
 
 
-def refuse_results(folder: Path, *, force: bool) -> None:
-    """Nothing, where a result may be written.
-
-    Raises:
-        SegFormerError: one lies there and `force` is not given.
-    """
-    for name in (RESULT, PER_IMAGE):
-        refuse_existing(folder / name, force=force)
+def result_paths(folder: Path) -> tuple[Path, Path]:
+    """Where the two files of a folder lie."""
+    return folder / RESULT, folder / PER_IMAGE
 
 
 def write_results(
@@ -53,7 +54,7 @@ def write_results(
     force: bool = False,
 ) -> tuple[Path, Path]:
     """The two files, now in `folder`."""
-    paths = folder / RESULT, folder / PER_IMAGE
+    paths = result_paths(folder)
     with replacing(paths[1], force=force) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
@@ -74,13 +75,13 @@ def read_results(path: str | Path) -> SavedResult:
     """What `write_results` wrote.
 
     Args:
-        path: the folder, or its result.json.
+        path: the folder, or one of the two files.
 
     Raises:
-        DataError: a file is missing or is not what it should be.
+        DataError: a file is missing or is not what it should be, or the two are of different scores.
     """
     place = Path(path).expanduser()
-    folder = place.parent if place.name == RESULT else place
+    folder = place.parent if place.name in (RESULT, PER_IMAGE) else place
     hint = "make it with: segformer eval -w WEIGHTS -d DATA -o FOLDER"
     for name in (RESULT, PER_IMAGE):
         if not (folder / name).is_file():
@@ -89,22 +90,36 @@ def read_results(path: str | Path) -> SavedResult:
         document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         results = document["results"]
         names = [row["name"] for row in results["per_class"]]
-    except (ValueError, KeyError, TypeError) as error:
+        miou = math.nan if results["miou"] is None else float(results["miou"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{RESULT} is no result of eval", where=str(folder / RESULT), hint=hint) from error
-    return SavedResult(folder, results, _read_counts(folder / PER_IMAGE, len(names)))
+    counts = _read_counts(folder / PER_IMAGE, len(names))
+    counted = mean(counts.iou)
+    # Where writing was cut off between the two files, one of them is of an earlier score.
+    if not math.isclose(miou, counted, abs_tol=1e-9) and not (math.isnan(miou) and math.isnan(counted)):
+        raise DataError(
+            f"{RESULT} says mIoU {miou:.6f}, {PER_IMAGE} comes to {counted:.6f}",
+            where=str(folder.absolute()),
+            hint="the two files are of different scores: score again",
+        )
+    return SavedResult(folder, results, counts)
 
 
 def _read_counts(path: Path, num_classes: int) -> ImageCounts:
+    again = f"it does not belong to the {RESULT} beside it: score again"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: numpy leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             keys, targets = (tuple(str(text) for text in arrays[name]) for name in ("key", "target_sha256"))
             rows = [np.asarray(arrays[name], np.int64) for name in ("intersection", "predicted", "true")]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path.name} cannot be read: {error}", where=str(path)) from error
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
+    except _DAMAGED as error:
+        raise DataError(f"{path.name} is damaged, or not what eval writes", where=str(path), hint=again) from error
     if any(each.shape != (len(keys), num_classes) for each in rows) or len(targets) != len(keys):
         raise DataError(
             f"{path.name} has counts of shape {rows[0].shape} for {len(keys)} images and {num_classes} classes",
             where=str(path),
-            hint=f"it does not belong to the {RESULT} beside it: score again",
+            hint=again,
         )
     return ImageCounts(keys, targets, *rows)

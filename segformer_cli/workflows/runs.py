@@ -109,12 +109,12 @@ class Run:
             writer.writerow(record)
 
 
-def command_line() -> str:
-    """The command that runs, or that there is none: training was called from Python."""
+def command_line(otherwise: str = "config.yaml holds the settings") -> str:
+    """The command that runs, or that there is none: it was called from Python; then `otherwise` says where to look."""
     called = Path(sys.argv[0])
     if called.stem == "segformer" or called.parts[-2:] == ("segformer_cli", "__main__.py"):
         return shlex.join(["segformer", *sys.argv[1:]])
-    return "# called from Python; config.yaml holds the settings"
+    return f"# called from Python; {otherwise}"
 
 
 def environment() -> dict[str, object]:

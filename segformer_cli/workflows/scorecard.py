@@ -13,12 +13,13 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.errors import UsageError, did_you_mean
 from segformer_cli.metrics.bootstrap import Interval
 from segformer_cli.metrics.boundary import boundary_iou
-from segformer_cli.metrics.calibration import Calibration, Temperature, calibration
+from segformer_cli.metrics.calibration import Calibration, calibration
 from segformer_cli.metrics.confusion import Counts
 from segformer_cli.metrics.dialects import DIALECTS
-from segformer_cli.metrics.instances import CATEGORIES, InstanceScores, instance_scores
-from segformer_cli.metrics.scores import Floats, grouped, iou, mean, scores
+from segformer_cli.metrics.instances import CATEGORIES, InstanceCounts, InstanceScores, instance_scores
+from segformer_cli.metrics.scores import grouped, iou, mean, scores
 from segformer_cli.metrics.sizes import COCO_LIMITS, size_iou
+from segformer_cli.metrics.temperature import Temperature
 from segformer_cli.workflows.class_match import named_groups
 from segformer_cli.workflows.measurements import Measurements
 
@@ -113,13 +114,17 @@ class Evaluation:
     means: Means = field(default_factory=Means)
     calibration: Calibration | None = None
     temperature: Temperature | None = None
-    classes: str | None = None
+    class_match: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    image_mious: tuple[tuple[str, float], ...] = ()
     artifacts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The `results` object of docs/cli.md; NaN where a score is undefined, which JSON's writer turns into null."""
-        names = "miou miou_ci95 interval macc aacc fwiou mdice images protocol classes seconds"
-        found: dict[str, Any] = {name: getattr(self, name) for name in names.split()}
+        names = "miou miou_ci95 interval macc aacc fwiou mdice images seconds protocol class_match device precision"
+        found: dict[str, Any] = {name: getattr(self, name) for name in (*names.split(), "settings")}
         found["per_class"] = [_asked_for(row) for row in self.per_class]
         found["confusion_matrix"] = self.confusion.tolist()
         if any(self.none_of_them):
@@ -130,15 +135,15 @@ class Evaluation:
         for name in ("calibration", "temperature"):
             value = getattr(self, name)
             found |= {name: asdict(value)} if value is not None else {}
+        found["per_image"] = [{"image": key, "miou": miou} for key, miou in self.image_mious]
         return found
 
 
 def protocol_sentence(split: Split, how: str, *, by_name: bool = False) -> str:
     """How a score came about; `how` says what happened to a picture."""
-    text = (
-        f"{len(split)} images of {split.data} {split.name}, {how}; counted at label size, classes in neither map left "
-        "out of the mean"
-    )
+    images = "1 image" if len(split) == 1 else f"{len(split)} images"
+    means = "classes in neither map left out of the mean"
+    text = f"{images} of {split.data} {split.name}, {how}; counted at label size, {means}"
     return f"{text}, only classes counted that weights and data both know" if by_name else text
 
 
@@ -185,15 +190,17 @@ def with_measurements(base: Evaluation, found: Measurements) -> Evaluation:
         means |= {"iou_by_size": tuple(mean(column) for column in by_size.T), "size_limits": COCO_LIMITS}
     groups = base.groups
     if wanted.instances:
-        weighted = instance_scores(found.instances, found.confusion[:, : len(split.class_names)])
-        columns["iiou"] = _or_none(weighted.iou)
+        weighted = instance_scores(InstanceCounts.joined(found.instances), found.confusion[:, : len(split.class_names)])
+        columns["iiou"] = weighted.iou.tolist()
         means |= {"iiou": weighted.miou, "category_iiou": weighted.category_miou}
         groups = _with_iiou(groups, weighted)
     rows = tuple(
         replace(row, **{name: values[row.id] for name, values in columns.items()}) for row in base.per_class
     )
     sure = calibration(found.confidence) if wanted.confidence else None
-    return replace(base, per_class=rows, means=Means(**means), groups=groups, calibration=sure)
+    counts = found.counts
+    each = tuple(zip(counts.keys, counts.mious.tolist(), strict=True))
+    return replace(base, per_class=rows, means=Means(**means), groups=groups, calibration=sure, image_mious=each)
 
 
 def group_scores(confusion: Counts, split: Split, texts: Sequence[str]) -> tuple[GroupScore, ...]:
@@ -202,7 +209,7 @@ def group_scores(confusion: Counts, split: Split, texts: Sequence[str]) -> tuple
     Raises:
         UsageError: a text is no group.
     """
-    if not texts and known_set(split.class_names) == _CITYSCAPES:
+    if not texts and is_cityscapes(split):
         texts = [f"{name}={','.join(members)}" for name, members in CATEGORIES.items()]
     found = []
     for name, ids in named_groups(texts, split.class_names).items():
@@ -212,15 +219,28 @@ def group_scores(confusion: Counts, split: Split, texts: Sequence[str]) -> tuple
     return tuple(found)
 
 
-def dialect_readings(confusion: Counts, names: Sequence[str]) -> tuple[DialectReading, ...]:
-    """What the tools called `names` would have printed; `all` stands for every one known."""
+def is_cityscapes(split: Split) -> bool:
+    """Whether the classes are the 19 of Cityscapes."""
+    return known_set(split.class_names) == _CITYSCAPES
+
+
+def dialect_readings(
+    confusion: Counts, names: Sequence[str], *, with_instances: bool = False
+) -> tuple[DialectReading, ...]:
+    """What the tools called `names` would have printed; `all` stands for every one known.
+
+    Args:
+        with_instances: iIoU was counted, so that it is not among what is missing.
+    """
     found = []
     for name in check_dialects(names):
         dialect = DIALECTS[name]
         read = dialect.read(confusion)
+        missing = [dialect.not_computed, None if with_instances else dialect.needs_instances]
+        not_computed = "; ".join(text for text in missing if text) or None
         found.append(
             DialectReading(
-                name, read.miou, read.macc, read.aacc, tuple(read.iou.tolist()), dialect.rule, dialect.not_computed
+                name, read.miou, read.macc, read.aacc, tuple(read.iou.tolist()), dialect.rule, not_computed
             )
         )
     return tuple(found)
@@ -251,7 +271,7 @@ def with_interval(base: Evaluation, found: Interval) -> Evaluation:
         base,
         miou_ci95=(found.low, found.high),
         per_class=rows,
-        interval=interval_sentence(found),
+        interval=interval_sentence(found) if found.resamples else None,
         warnings=(*base.warnings, *notes),
     )
 
@@ -262,8 +282,7 @@ def interval_sentence(found: Interval) -> str:
     >>> interval_sentence(Interval(0.1, 0.2, np.zeros((1, 2)), 0.95, 1000, 8, "image"))
     '95 % interval: bootstrap, 1,000 draws of 8 images'
     """
-    units = {"image": "images", "cluster": "groups of images"}[found.unit]
-    return f"{100 * found.level:g} % interval: bootstrap, {found.resamples:,} draws of {found.units} {units}"
+    return f"{100 * found.level:g} % interval: bootstrap, {found.resamples:,} draws of {found.drawn}"
 
 
 def _with_iiou(groups: Sequence[GroupScore], weighted: InstanceScores) -> tuple[GroupScore, ...]:
@@ -271,11 +290,6 @@ def _with_iiou(groups: Sequence[GroupScore], weighted: InstanceScores) -> tuple[
     return tuple(
         replace(group, iiou=of_category[group.name]) if group.name in of_category else group for group in groups
     )
-
-
-def _or_none(values: Floats) -> list[float | None]:
-    """Only classes with instances have an iIoU."""
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _asked_for(row: ClassScore | GroupScore | Means) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.distributed import own_device
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.engine.protocol import OWN, Protocol, choose_protocol, multi_scale
+from segformer_cli.engine.protocol import HW, OWN, Protocol, choose_protocol, multi_scale
 from segformer_cli.engine.scoring import Judged, Pace, judge
 from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.confusion import confusion_matrix
@@ -29,7 +29,7 @@ from segformer_cli.workflows.class_match import ClassMatch, check_classes, match
 class Source:
     """Where masks come from: `judged` gives each picture of a split with its mask.
 
-    `how` is the middle of the protocol's sentence; `config` the network's, None for masks made elsewhere.
+    `how` is the middle of the protocol's sentence; what follows is the network's, None for masks made elsewhere.
     """
 
     split: Split
@@ -37,6 +37,8 @@ class Source:
     how: str
     config: ModelConfig | None = None
     match: ClassMatch | None = None
+    device: str | None = None
+    precision: str | None = None
 
 
 def source_of(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
@@ -64,11 +66,13 @@ def default_weights(data: str) -> str:
 
 def network_source(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
     """The masks of a network."""
-    weights = config.weights or default_weights(config.data)
-    model = load_model(weights, offline=config.offline, progress=progress)
+    assert config.weights
+    model = load_model(config.weights, offline=config.offline, progress=progress)
     device = own_device(choose_device(config.device))
+    # A score is fp32 unless another precision is asked for: that is what others' scores are.
+    precision = "fp32" if config.precision == "auto" else config.precision
     segmenter = Segmenter.of(
-        model, device, choose_dtype(config.precision, device), chosen_protocol(config, model.config, split)
+        model, device, choose_dtype(precision, device), chosen_protocol(config, model.config, split)
     )
     match = None
     if config.by_name or config.alias:
@@ -81,7 +85,8 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
         meaning = None if match is None else match.meaning
         return judge(segmenter, split, pace, confident=config.calibration, meaning=meaning)
 
-    return Source(split, judged, str(segmenter.protocol), segmenter.config, match)
+    how = str(segmenter.protocol) if precision == "fp32" else f"{segmenter.protocol}, in {precision}"
+    return Source(split, judged, how, segmenter.config, match, str(device), precision)
 
 
 def chosen_protocol(config: EvalConfig, model: ModelConfig, split: Split) -> Protocol:
@@ -91,6 +96,8 @@ def chosen_protocol(config: EvalConfig, model: ModelConfig, split: Split) -> Pro
         UsageError: there is no such protocol, or its windows leave gaps.
     """
     protocol = choose_protocol(config.protocol, model.size, model.training_data, split.data)
+    if config.multi_scale:
+        protocol = multi_scale(protocol, split.data)
     if config.size:
         protocol = dataclasses.replace(protocol, name=OWN, size=parse_size(config.size))
     if config.window:
@@ -100,19 +107,24 @@ def chosen_protocol(config: EvalConfig, model: ModelConfig, split: Split) -> Pro
         raise UsageError("a stride needs a window", hint="add --set window=512x512")
     elif config.stride:
         protocol = dataclasses.replace(protocol, stride=config.stride)
-    if protocol.window and protocol.stride and any(
-        step > side for step, side in zip(protocol.stride, protocol.window, strict=True)
-    ):
-        raise UsageError(
-            f"windows of {protocol.window[0]}x{protocol.window[1]} every {protocol.stride[0]}x{protocol.stride[1]} "
-            "pixels leave gaps",
-            hint="the stride must not be larger than the window",
-        )
-    if config.multi_scale:
-        protocol = multi_scale(protocol, split.data)
+    if protocol.window and protocol.stride:
+        refuse_gaps(protocol.window, protocol.stride)
     if config.scales:
         protocol = dataclasses.replace(protocol, ratios=config.scales)
     return protocol if config.flip is None else dataclasses.replace(protocol, flip=config.flip)
+
+
+def refuse_gaps(window: HW, stride: HW) -> None:
+    """Nothing where windows of (height, width) every so many pixels cover a picture.
+
+    Raises:
+        UsageError: they leave gaps.
+    """
+    if stride[0] > window[0] or stride[1] > window[1]:
+        raise UsageError(
+            f"windows of {window[0]}x{window[1]} every {stride[0]}x{stride[1]} pixels leave gaps",
+            hint="the stride must not be larger than the window",
+        )
 
 
 def folder_source(config: EvalConfig, split: Split) -> Source:

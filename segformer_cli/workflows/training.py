@@ -17,14 +17,15 @@ import torch
 from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
-from segformer_cli.data.dataset import TrainCrops, joined, raising
+from segformer_cli.data.dataset import TrainCrops, joined, raising, start_worker
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.device import choose_device, choose_dtype, seed_everything
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, start_from
-from segformer_cli.engine.scoring import score_split, start_worker
+from segformer_cli.engine.protocol import choose_protocol
+from segformer_cli.engine.scoring import score_split
 from segformer_cli.engine.trainer import Step, fit
 from segformer_cli.errors import Interrupted
 from segformer_cli.model.checkpoint import ModelConfig
@@ -137,7 +138,8 @@ class _Training:
 
     def _validate(self, step: Step) -> None:
         val = self.plan.val
-        segmenter = Segmenter.of(self.model, self.device, self.dtype)
+        protocol = choose_protocol(None, self.model.config.size, val.data, val.data)
+        segmenter = Segmenter.of(self.model, self.device, self.dtype, protocol)
         confusion = score_split(segmenter, val, progress=self.progress, stage="validate")
         self.last = found = summarise(confusion, val, protocol_sentence(val, str(segmenter.protocol)))
         row = {"iteration": step.iteration, "loss": step.loss, "miou": found.miou, "macc": found.macc}

@@ -8,9 +8,22 @@ from pathlib import Path
 
 import pytest
 
+import segformer_cli as sf
 from segformer_cli.app import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_key_of_the_results(tmp_path: Path) -> None:
+    config = sf.EvalConfig(
+        weights="sample", limit=2, boundary=True, object_sizes=True, calibration=True, fit_temperature=True,
+        dialect=("all",), out=str(tmp_path / "w.safetensors"),
+    )
+    found = sf.evaluate(config).to_json()
+    table = PAGE.partition("| key of `results`")[2]
+    named = set(re.findall(r"`(\w+)`", table))
+    keys = {*found, *found["per_class"][0], *found["groups"][0], *found["dialects"][0], *found["means"]}
+    assert not {*keys, *found["calibration"], *found["temperature"]} - named
 
 
 def test_every_command_of_the_page_runs_in_its_order(

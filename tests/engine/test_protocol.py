@@ -6,6 +6,7 @@ import pytest
 
 from segformer_cli.engine.protocol import PROTOCOLS, Protocol, choose_protocol, multi_scale, starts
 from segformer_cli.errors import UsageError
+from segformer_cli.model.named_weights import find
 from segformer_cli.resize import NATIVE, SizePolicy
 
 ADE = PROTOCOLS["ade20k"]
@@ -42,6 +43,18 @@ def test_the_window_grids_of_all_cityscapes_scales_are_those_of_the_released_cod
     assert sum(rows * columns for rows, columns in grids.values()) == 45
 
 
+def test_b0_at_768_sees_two_windows_of_a_picture_brought_to_768_x_1536() -> None:
+    squares = PROTOCOLS["cityscapes-768"]
+    assert squares.size.aligned((1024, 2048)) == (768, 1536)
+    assert squares.windows((768, 1536)) == [(0, 0, 768, 768), (0, 768, 768, 768)]
+
+
+def test_small_scenes_in_the_layout_of_cityscapes_stay_at_their_own_size_and_whole() -> None:
+    protocol = choose_protocol(None, NATIVE, "cityscapes", "cityscapes")
+    assert protocol.size.aligned((256, 512)) == (256, 512)
+    assert protocol.windows((256, 512)) == [(0, 0, 256, 512)]
+
+
 def test_a_picture_smaller_than_the_window_is_one_window_without_padding() -> None:
     assert CITY.windows((360, 480)) == [(0, 0, 360, 480)]
     assert CITY.windows((360, 1200)) == [(0, 0, 360, 1024), (0, 176, 360, 1024)]
@@ -59,6 +72,10 @@ def test_windows_cover_every_pixel() -> None:
 def test_the_protocol_follows_from_weights_and_data() -> None:
     own = SizePolicy(short=512, long=2048)
     assert choose_protocol(None, NATIVE, "cityscapes", "cityscapes").name == "cityscapes"
+    small, squares = (find(f"b0-cityscapes-{size}").size for size in ("512x1024", "768x768"))
+    assert small is not None and squares is not None
+    assert choose_protocol(None, small, "cityscapes", "cityscapes").window is None
+    assert choose_protocol(None, squares, "cityscapes", "cityscapes").name == "cityscapes-768"
     assert choose_protocol(None, own, "ade20k", "ade20k").size == own
     assert choose_protocol(None, NATIVE, "camvid", "cityscapes").size == NATIVE
     assert choose_protocol("cityscapes", NATIVE, None, "camvid").window == (1024, 1024)
@@ -83,6 +100,6 @@ def test_a_protocol_reads_as_a_sentence() -> None:
         "single scale"
     )
     assert str(multi_scale(CITY, "cityscapes")) == (
-        "in windows of 1024x1024 every 768x768 pixels, logits averaged, at a short side of 1024 with a long side of "
-        "at most 2048, softmax averaged over 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2 times that size, each also mirrored"
+        "in windows of 1024x1024 every 768x768 pixels, logits averaged, at their own size, softmax averaged over 0.5, "
+        "0.75, 1, 1.25, 1.5, 1.75, 2 times that size, each also mirrored"
     )

@@ -5,20 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segformer_cli.errors import DataError, UsageError
-from segformer_cli.metrics.bootstrap import (
-    ImageCounts,
-    clusters_of,
-    compare,
-    miou_interval,
-    suggested_clusters,
-)
+from segformer_cli.errors import DataError
+from segformer_cli.metrics.bootstrap import ImageCounts, bounds, compare, miou_interval, resampled_mious
 from segformer_cli.metrics.confusion import confusion_matrix
 from segformer_cli.metrics.scores import iou, scores
 
@@ -47,8 +42,9 @@ def simulated(images: int, seed: int, clusters: int | None = None, skill: float 
     return ImageCounts(keys, keys, right, predicted, true)
 
 
-def taken(counts: ImageCounts, places: list[int] | np.ndarray) -> ImageCounts:
+def taken(counts: ImageCounts, places: Sequence[int]) -> ImageCounts:
     """The same images in another order."""
+    places = list(places)
     keys, targets = (tuple(texts[place] for place in places) for texts in (counts.keys, counts.targets))
     return ImageCounts(keys, targets, counts.intersection[places], counts.predicted[places], counts.true[places])
 
@@ -66,6 +62,20 @@ def test_the_iou_of_all_images_is_that_of_their_confusion_matrix() -> None:
     assert counts.num_classes == 4
 
 
+def test_the_miou_of_each_image_is_that_of_its_own_matrix_and_nan_where_every_pixel_is_ignored() -> None:
+    generator = np.random.default_rng(0)
+    target = generator.choice([0, 1, 2, 255], (4, 5, 5)).astype(np.uint8)
+    target[1] = 255
+    target[2][target[2] == 1] = 0
+    mask = generator.choice([0, 2], (4, 5, 5)).astype(np.uint8)
+    matrices = [confusion_matrix(*maps, 4, 255) for maps in zip(target, mask, strict=True)]
+    counts = counts_of(
+        [np.diag(each) for each in matrices], [each.sum(0) for each in matrices], [each.sum(1) for each in matrices]
+    )
+    assert np.array_equal(counts.mious, [scores(each).miou for each in matrices], equal_nan=True)
+    assert np.isnan(counts.mious).tolist() == [False, True, False, False]
+
+
 def test_counts_that_do_not_belong_together_are_refused() -> None:
     ones = np.ones((2, 3), np.int64)
     with pytest.raises(ValueError, match="do not belong together"):
@@ -80,50 +90,95 @@ def every_resample(counts: ImageCounts, units: list[list[int]]) -> list[ImageCou
     return [taken(counts, [*itertools.chain(*drawn)]) for drawn in itertools.product(units, repeat=len(units))]
 
 
-def exact_interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """The percentiles of values that are equally likely."""
+def exact_interval(values: np.ndarray) -> tuple[float, float]:
+    """The outer 2.5 % of 256 values that are equally likely; no step of their distribution is near."""
     ordered = np.sort(values)
-    return tuple(float(ordered[int(np.floor(share * len(ordered)))]) for share in ((1 - level) / 2, (1 + level) / 2))
+    assert len(ordered) == 256
+    assert np.ptp(ordered[5:9]) == np.ptp(ordered[247:251]) == 0
+    return float(ordered[6]), float(ordered[249])
 
 
-@pytest.mark.parametrize("level", [0.3, 0.5, 0.8, 0.95])
-def test_the_interval_is_that_of_all_resamples_of_three_images(level: float) -> None:
-    # Class 1 is in one image only: in 8 of the 27 resamples it has no IoU and the mean is that of class 0.
-    counts = counts_of([[1, 0], [6, 2], [9, 0]], [[2, 0], [8, 4], [10, 0]], [[9, 0], [8, 3], [10, 0]])
-    resamples = every_resample(counts, [[0], [1], [2]])
+def test_the_interval_is_that_of_all_resamples_of_four_images() -> None:
+    # Class 1 is in one image only: in 81 of the 256 resamples it has no IoU and the mean is that of class 0.
+    counts = counts_of(
+        [[1, 0], [6, 2], [9, 0], [5, 0]], [[2, 0], [8, 4], [10, 0], [6, 0]], [[9, 0], [8, 3], [10, 0], [9, 0]]
+    )
+    resamples = every_resample(counts, [[0], [1], [2], [3]])
     mious = np.array([np.nanmean(each.iou) for each in resamples])
-    assert len(set(mious.round(12))) == 10
-    found = miou_interval(counts, resamples=40_000, level=level)
-    # No percentile asked for lies on a step of the exact distribution.
-    assert (found.low, found.high) == pytest.approx(exact_interval(mious, level), rel=1e-12)
+    assert np.count_nonzero([np.isnan(each.iou[1]) for each in resamples]) == 81
+    found = miou_interval(counts, resamples=40_000)
+    assert (found.low, found.high) == pytest.approx(exact_interval(mious), rel=1e-12)
     class_0 = np.array([each.iou[0] for each in resamples])
-    assert found.per_class[0].tolist() == pytest.approx(exact_interval(class_0, level), rel=1e-12)
+    assert found.per_class[0].tolist() == pytest.approx(exact_interval(class_0), rel=1e-12)
     assert np.isnan(found.per_class[1]).all()
-    assert (found.level, found.resamples, found.units, found.unit) == (level, 40_000, 3, "image")
+    assert (found.level, found.resamples, found.units, found.drawn) == (0.95, 40_000, 4, "4 images")
 
 
 def test_whole_clusters_are_resampled() -> None:
-    counts = counts_of([[1], [6], [9], [9]], [[2], [8], [10], [10]], [[9], [8], [10], [12]])
-    mious = np.array([each.iou[0] for each in every_resample(counts, [[0, 2], [1], [3]])])
-    found = miou_interval(counts, ["x", "y", "x", "z"], resamples=40_000, level=0.5)
-    assert (found.low, found.high) == pytest.approx(exact_interval(mious, 0.5), rel=1e-12)
-    assert (found.units, found.unit) == (3, "cluster")
+    counts = counts_of([[1], [6], [9], [9], [5]], [[2], [8], [10], [10], [6]], [[9], [8], [10], [12], [9]])
+    mious = np.array([each.iou[0] for each in every_resample(counts, [[0, 2], [1], [3], [4]])])
+    found = miou_interval(counts, ["x", "y", "x", "z", "w"], resamples=40_000)
+    assert (found.low, found.high) == pytest.approx(exact_interval(mious), rel=1e-12)
+    assert (found.units, found.drawn) == (4, "4 groups of images")
+
+
+def shared_out(parts: list[int], keys: tuple[str, ...]) -> ImageCounts:
+    """So many of the hundred pixels of each image are found of class 0, and of class 1 the others."""
+    right = np.array([[part, 100 - part] for part in parts], np.int64)
+    return ImageCounts(keys, keys, right, right, np.full_like(right, 100))
+
+
+def test_a_seed_draws_the_same_images_whatever_was_counted_in_them_and_in_whatever_order_they_come() -> None:
+    found, keys = [3, 20, 31, 44, 58, 60, 77, 95], tuple("abcdefgh")
+    some = shared_out(found, keys)
+    of_class_0, of_class_1 = (
+        ImageCounts(keys, keys, *(each[:, [index]] for each in (some.intersection, some.predicted, some.true)))
+        for index in (0, 1)
+    )
+    backward, groups = taken(of_class_1, range(7, -1, -1)), ["x", "y", "z", "x", "y", "w", "w", "v"]
+    for clusters, mixed in ((None, None), (groups, groups[::-1])):
+        first, second = resampled_mious(of_class_0, clusters), resampled_mious(backward, mixed)
+        assert np.unique(first).size > 50
+        # What is not found of class 0 is found of class 1: in the same images the two add up to 1.
+        assert first + second == pytest.approx(np.ones(1000))
+        assert resampled_mious(some, clusters) == pytest.approx(np.full(1000, 0.5))
+        other = resampled_mious(backward, mixed, seed=1)
+        assert np.abs(first + other - 1).max() > 0.1
+
+
+def test_the_interval_lies_between_the_bounds_of_the_resampled_mious() -> None:
+    counts = simulated(30, 1)
+    for clusters in (None, [str(index % 12) for index in range(30)]):
+        mious = resampled_mious(counts, clusters, resamples=200, seed=5)
+        assert mious.shape == (200,)
+        found = miou_interval(counts, clusters, resamples=200, seed=5)
+        assert (found.low, found.high) == bounds(mious)
+        assert np.mean((mious >= found.low) & (mious <= found.high)) == 0.95
 
 
 def test_a_difference_is_resampled_with_the_same_images_of_both() -> None:
-    a = counts_of([[1, 1], [6, 2], [9, 0]], [[2, 2], [8, 4], [10, 0]], [[9, 3], [8, 3], [10, 0]])
-    b = counts_of([[3, 1], [5, 3], [9, 0]], [[4, 3], [8, 5], [10, 1]], [[9, 3], [8, 3], [10, 0]])
+    true = [[9, 3], [8, 3], [10, 0], [9, 3]]
+    a = counts_of([[1, 1], [6, 2], [9, 0], [5, 1]], [[2, 2], [8, 4], [10, 0], [6, 2]], true)
+    b = counts_of([[3, 1], [5, 3], [9, 0], [6, 1]], [[4, 3], [8, 5], [10, 1], [7, 2]], true)
     # B draws class 1 into the third image, where it is not: alone, that image has an IoU of 0 in B and none in A.
-    ious = [np.array([each.iou for each in every_resample(counts, [[0], [1], [2]])]) for counts in (a, b)]
+    ious = [np.array([each.iou for each in every_resample(counts, [[0], [1], [2], [3]])]) for counts in (a, b)]
     assert np.isnan(ious[0]).sum() == 1
     gains = np.nanmean(ious[1], axis=1) - np.nanmean(ious[0], axis=1)
-    found = compare(a, taken(b, [2, 0, 1]), resamples=40_000, level=0.8)
-    assert (found.interval.low, found.interval.high) == pytest.approx(exact_interval(gains, 0.8), rel=1e-9)
+    found = compare(a, taken(b, [2, 0, 3, 1]), resamples=40_000)
+    assert (found.interval.low, found.interval.high) == pytest.approx(exact_interval(gains), rel=1e-9)
     assert found.wins == pytest.approx((gains > 0).mean(), abs=0.01)
     assert found.difference == pytest.approx(np.mean(b.iou) - np.mean(a.iou), rel=1e-12)
     assert found.per_class == pytest.approx(b.iou - a.iou)
     class_0 = (ious[1] - ious[0])[:, 0]
-    assert found.interval.per_class[0].tolist() == pytest.approx(exact_interval(class_0, 0.8), rel=1e-9)
+    assert found.interval.per_class[0].tolist() == pytest.approx(exact_interval(class_0), rel=1e-9)
+
+
+def test_a_class_that_both_results_share_in_one_image_alone_has_no_interval_of_its_difference() -> None:
+    true = [[2, 0], [2, 3], [2, 0]]
+    a = counts_of([[1, 0], [1, 2], [1, 0]], [[1, 1], [1, 2], [1, 1]], true)
+    b = counts_of([[2, 0], [1, 3], [1, 0]], [[2, 0], [1, 3], [1, 0]], true)
+    bounds = compare(a, b).interval.per_class
+    assert np.isnan(bounds).tolist() == [[False, False], [True, True]]
 
 
 def test_equal_results_differ_by_nothing() -> None:
@@ -137,8 +192,8 @@ def test_one_image_or_one_cluster_has_no_interval_and_says_so() -> None:
     counts = simulated(5, 0)
     for found, note in (
         (miou_interval(taken(counts, [0])), "1 image: an interval needs at least two"),
-        (miou_interval(counts, ["x"] * 5), "1 cluster: an interval needs at least two"),
-        (compare(counts, counts, ["x"] * 5).interval, "1 cluster: an interval needs at least two"),
+        (miou_interval(counts, ["x"] * 5), "1 group of images: an interval needs at least two"),
+        (compare(counts, counts, ["x"] * 5).interval, "1 group of images: an interval needs at least two"),
         (miou_interval(taken(counts, [])), "0 images: an interval needs at least two"),
     ):
         assert np.isnan([found.low, found.high]).all()
@@ -146,17 +201,21 @@ def test_one_image_or_one_cluster_has_no_interval_and_says_so() -> None:
         assert found.per_class.shape == (3, 2)
         assert (found.resamples, found.note) == (0, note)
     assert np.isnan(compare(taken(counts, [0]), taken(counts, [0])).wins)
+    assert resampled_mious(taken(counts, [0])).shape == resampled_mious(counts, ["x"] * 5).shape == (0,)
 
 
 def test_an_interval_from_few_units_says_that_it_is_too_narrow() -> None:
     assert miou_interval(simulated(9, 0)).note == "an interval from only 9 images is likely too narrow"
     assert miou_interval(simulated(10, 0)).note is None
+    grouped = miou_interval(simulated(20, 0), [str(index % 9) for index in range(20)])
+    assert grouped.note == "an interval from only 9 groups of images is likely too narrow"
 
 
 def test_images_without_a_labelled_pixel_leave_no_score() -> None:
     nothing = counts_of(np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((3, 2)))
     found = miou_interval(nothing)
     assert np.isnan([found.low, found.high]).all()
+    assert np.isnan(resampled_mious(nothing)).all()
     assert np.isnan(compare(nothing, nothing).difference)
 
 
@@ -259,9 +318,7 @@ def test_what_makes_no_interval_is_refused() -> None:
     with pytest.raises(ValueError, match="2 cluster labels for 3 images"):
         miou_interval(counts, ["a", "b"])
     with pytest.raises(ValueError, match="resamples is 0"):
-        miou_interval(counts, resamples=0)
-    with pytest.raises(ValueError, match="level is 95"):
-        miou_interval(counts, level=95)
+        resampled_mious(counts, resamples=0)
 
 
 def test_a_thousand_resamples_of_a_large_data_set_take_no_two_seconds() -> None:
@@ -275,66 +332,3 @@ def test_a_thousand_resamples_of_a_large_data_set_take_no_two_seconds() -> None:
     began = time.process_time()
     miou_interval(wide)
     assert time.process_time() - began < 2
-
-
-def test_the_first_group_of_a_pattern_names_the_cluster_and_without_one_the_whole_match() -> None:
-    keys = ["aachen/aachen_000001_000019", "ulm/ulm_000002_000019"]
-    assert clusters_of(keys, "^([^/]+)/") == ("aachen", "ulm")
-    assert clusters_of(keys, r"[a-z]+_\d+") == ("aachen_000001", "ulm_000002")
-
-
-def test_a_pattern_that_does_not_fit_every_key_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"finds nothing in 2 of 3 images \(first: b1\)"):
-        clusters_of(["a1", "b1", "b2"], "(a)")
-    with pytest.raises(UsageError, match="finds nothing in 1 of 2"):
-        clusters_of(["a1", "b1"], "(a)|b")
-    with pytest.raises(UsageError, match="no regular expression"):
-        clusters_of(["a"], "(")
-
-
-CAMVID = (
-    [f"Seq05VD_f{frame:05}" for frame in range(0, 5130, 30)]
-    + [f"0001TP_{frame:06}" for frame in range(8550, 10380, 30)]
-)
-CITYSCAPES = (
-    [f"frankfurt_000000_{frame:06}" for frame in range(294, 22797, 500)]
-    + [f"frankfurt_000001_{frame:06}" for frame in range(538, 85000, 380)]
-    + [f"lindau_{number:06}_000019" for number in range(59)]
-    + [f"munster_{number:06}_000019" for number in range(174)]
-)
-
-
-@pytest.mark.parametrize(
-    ("keys", "clusters"),
-    [
-        (CAMVID, 2),
-        ([f"0016E5_{frame:05}" for frame in range(7959, 8161, 2)], 1),
-        (CITYSCAPES, 2 + 59 + 174),
-        ([f"clip{clip}/{frame:06}" for clip in range(4) for frame in range(30)], 4),
-        ([f"GOPR{clip:04}_frame_{frame:06}_rgb_anon" for clip in range(9) for frame in range(90, 900, 90)], 9),
-    ],
-)
-def test_frames_of_recordings_are_recognised_by_their_names(keys: list[str], clusters: int) -> None:
-    pattern = suggested_clusters(keys)
-    assert pattern is not None
-    assert len(set(clusters_of(keys, pattern))) == clusters
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        [],
-        ["Seq05VD_f00000"],
-        [f"ADE_val_{number:08}" for number in range(1, 2001)],
-        [f"{number:012}" for number in range(139, 90000, 77)],
-        [f"COCO_val2014_{number**2:012}" for number in range(6, 700)],
-        [f"{year}_{number:06}" for year in range(2007, 2012) for number in range(33, 900, 7)],
-        [f"{breed}_{number}" for breed in ("beagle", "Abyssinian", "pug") for number in range(1, 120)],
-        [f"sample_{seed:06}_000019" for seed in range(100)],
-        [f"{number:08x}-{number * 7919:08x}" for number in range(1, 10**9, 9**7)],
-        ["0016E5_00390", "0016E5_00420", "picture", "another", "third"],
-    ],
-    ids=["none", "one", "ade20k", "coco", "coco 2014", "voc", "pets", "sample", "bdd", "mixed"],
-)
-def test_names_that_say_nothing_of_recordings_give_no_hint(keys: list[str]) -> None:
-    assert suggested_clusters(keys) is None

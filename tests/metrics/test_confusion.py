@@ -108,6 +108,15 @@ def test_maps_that_are_views_or_read_only_count_as_their_copies_do() -> None:
         assert np.array_equal(confusion_matrix(wide.T, mask.T, 4, 255), confusion_matrix(target, mask, 4, 255))
 
 
+def test_maps_of_the_other_byte_order_count_alike() -> None:
+    target, mask = np.array([0, 1, 1, 299, 65535]), np.array([0, 1, 299, 299, 7])
+    for K, kept in ((2, slice(3)), (300, slice(None))):
+        expected = loop(target[kept], mask[kept], K, 65535)
+        for order in ("<u2", ">u2"):
+            swapped = target[kept].astype(order), mask[kept].astype(order)
+            assert np.array_equal(confusion_matrix(*swapped, K, 65535, others=True), expected)
+
+
 @given(
     K=st.sampled_from([1, 2, 19, 150, 254, 255, 256, 300]),
     types=st.tuples(st.sampled_from(NARROW_WIDE), st.sampled_from(NARROW_WIDE)),

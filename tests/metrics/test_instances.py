@@ -51,10 +51,12 @@ def test_counts_of_pictures_add_up_and_their_order_changes_no_score() -> None:
         mask = np.where(generator.random((8, 9)) < 0.6, target, generator.integers(0, 19, (8, 9))).astype(np.uint8)
         parts.append(instance_counts(labels * 1000 + numbers, mask))
         confusion += confusion_matrix(target, mask, 19, 255)
+    together = InstanceCounts.joined(parts)
+    assert together.rows.tolist() == [row for part in parts for row in part.rows.tolist()]
+    assert np.array_equal((parts[0] + InstanceCounts.joined(parts[1:])).rows, together.rows)
     forward, backward = (
-        instance_scores(sum(order, InstanceCounts()), confusion) for order in (parts, parts[::-1])
+        instance_scores(InstanceCounts.joined(order), confusion) for order in (parts, parts[::-1])
     )
-    assert len(sum(parts, InstanceCounts()).rows) == sum(len(part.rows) for part in parts)
     np.testing.assert_array_equal(forward.iou, backward.iou)
     assert forward.category_iou == backward.category_iou
     assert 0.2 < forward.miou < forward.category_miou < 0.9
@@ -69,7 +71,9 @@ def test_masks_of_other_tools_may_hold_ids_that_are_no_class() -> None:
 def test_a_picture_without_instances_counts_none() -> None:
     counts = instance_counts(np.full((2, 3), 7, np.uint16), np.zeros((2, 3), np.uint8))
     assert counts.rows.shape == (0, 4)
-    found = instance_scores(counts, np.zeros((19, 19), np.int64))
+    nothing = InstanceCounts.joined([])
+    assert (nothing.rows.shape, nothing.rows.dtype) == ((0, 4), np.int64)
+    found = instance_scores(InstanceCounts.joined([nothing, counts]), np.zeros((19, 19), np.int64))
     assert np.isnan(found.miou)
     assert np.isnan(found.category_miou)
 

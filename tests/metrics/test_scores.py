@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segformer_cli.metrics.scores import accuracy, dice, grouped, iou, mean, precision, scores
+from segformer_cli.metrics.scores import accuracy, dice, grouped, iou, mean, means, precision, scores, share
 
 NAN = float("nan")
 counts = arrays(np.int64, (4, 5), elements=st.integers(0, 3))
@@ -52,6 +52,20 @@ def test_nothing_labelled_has_no_score_and_raises_no_warning() -> None:
     found = scores(np.zeros((2, 3), np.int64))
     for value in (found.miou, found.macc, found.aacc, found.fwiou, found.mdice, mean(np.array([]))):
         assert np.isnan(value)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 0)])
+def test_a_share_has_the_shape_of_its_parts_and_is_nan_where_the_whole_is_nothing(shape: tuple[int, ...]) -> None:
+    assert np.array_equal(share(np.full(shape, 3), np.full(shape, 4)), np.full(shape, 0.75))
+    assert np.array_equal(share(np.zeros(shape), np.zeros(shape)), np.full(shape, NAN), equal_nan=True)
+    assert share(np.full(shape, 3), np.full(shape, 4)).dtype == np.float64
+
+
+def test_means_are_along_the_last_axis_over_what_is_defined() -> None:
+    values = np.array([[[0.5, NAN], [1.0, 0.25]], [[NAN, NAN], [0.0, 0.0]]])
+    np.testing.assert_array_equal(means(values), [[0.5, 0.625], [NAN, 0.0]])
+    assert mean(values[0, 1]) == 0.625
+    np.testing.assert_array_equal(means(np.zeros((2, 0))), [NAN, NAN])
 
 
 @given(counts)

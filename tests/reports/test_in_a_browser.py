@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -19,6 +18,7 @@ import pytest
 from segformer_cli.reports.page import Page, write_page
 
 pytestmark = pytest.mark.browser
+fcntl = pytest.importorskip("fcntl", reason="Chromium is steered through descriptors, which Windows has not")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (

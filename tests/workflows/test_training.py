@@ -1,4 +1,4 @@
-"""Training and scoring from end to end, on tiny drawn scenes."""
+"""Training from end to end, on tiny drawn scenes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,17 @@ import pytest
 import torch
 from PIL import Image
 
-from segformer_cli.config import EvalConfig, TrainConfig
+from segformer_cli.config import TrainConfig
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.sample import write_sample
 from segformer_cli.data.transforms import Augmentation
-from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.engine.scoring import Pace, score_split
-from segformer_cli.errors import DataError, ImageError, SegFormerError, UsageError
-from segformer_cli.model.checkpoint import load_checkpoint, network_from, save_checkpoint
+from segformer_cli.errors import DataError, SegFormerError, UsageError
+from segformer_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from segformer_cli.progress import Progress
 from segformer_cli.resize import NATIVE, SizePolicy
 from segformer_cli.workflows import planning, training
-from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.runs import Run
 from tests.conftest import RandomCheckpoint
 
@@ -157,18 +154,6 @@ def test_a_bad_mask_is_named_whoever_reads_it_and_no_folder_is_left(tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_cannot_be_read_in_scoring_is_named(
-    tmp_path: Path, random_checkpoint: RandomCheckpoint, workers: int
-) -> None:
-    write_sample(tmp_path / "scenes", {"val": 2}, (64, 128))
-    next((tmp_path / "scenes" / "leftImg8bit").rglob("*.png")).write_bytes(b"")
-    split = open_data(f"cityscapes:{tmp_path / 'scenes'}", "val")
-    segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
-    with pytest.raises(ImageError, match="is empty"):
-        score_split(segmenter, split, Pace(workers=workers))
-
-
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -243,43 +228,3 @@ def test_a_signal_saves_the_weights_and_exits_130(scenes: str, tmp_path: Path, n
     assert "stopped after iteration" in said
     assert "Traceback" not in said
     assert load_checkpoint(run / "checkpoints" / "last.safetensors").config.variant == "b0"
-
-
-def test_the_score_is_the_same_for_any_batch_and_any_number_of_workers(
-    scenes: str, random_checkpoint: RandomCheckpoint
-) -> None:
-    split = open_data(scenes, "val")
-    segmenter = Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
-    expected = score_split(segmenter, split)
-    assert expected.sum() > 0
-    assert np.array_equal(score_split(segmenter, split, Pace(batch_size=3)), expected)
-    assert np.array_equal(score_split(segmenter, split, Pace(batch_size=2, workers=1)), expected)
-
-
-def test_eval_writes_its_result_and_says_its_protocol(
-    scenes: str, tmp_path: Path, random_checkpoint: RandomCheckpoint
-) -> None:
-    names = open_data(scenes, "val").class_names
-    path = save_checkpoint(tmp_path / "w.safetensors", random_checkpoint("b0", classes=19, class_names=names))
-    config = EvalConfig(weights=str(path), data=scenes, limit=2, out=str(tmp_path / "out"), device="cpu")
-    found = evaluate(config)
-    assert found.images == 2
-    assert "2 images of cityscapes val, whole, at their own size" in found.protocol
-    written = json.loads((tmp_path / "out" / "result.json").read_text())["results"]
-    assert written["confusion_matrix"] == found.confusion.tolist()
-    assert written["miou"] == found.miou
-    truck = next(row for row in written["per_class"] if row["name"] == "truck")
-    assert truck["acc"] is None  # never drawn
-    with pytest.raises(SegFormerError, match="exists already"):
-        evaluate(config)
-
-
-def test_weights_of_other_classes_are_not_scored(
-    scenes: str, tmp_path: Path, random_checkpoint: RandomCheckpoint
-) -> None:
-    path = save_checkpoint(tmp_path / "w.safetensors", random_checkpoint("b0", classes=11))
-    with pytest.raises(DataError, match="the weights know 11 classes") as caught:
-        evaluate(EvalConfig(weights=str(path), data=scenes))
-    assert "class 0: 'thing 0' in the weights, 'road' in the data" in str(caught.value.where)
-    with pytest.raises(UsageError, match="no weights are named"):
-        evaluate(EvalConfig(data=f"folder:{tmp_path}"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import UNKNOWN, Split
+from segformer_cli.data.pairs import Split, mapped_ids
 
 NAME = "ade20k"
 NEEDS = "ADEChallengeData2016 with images/{training,validation}/*.jpg and annotations/{training,validation}/*.png"
@@ -44,9 +42,7 @@ def open_split(root: Path, split: str) -> Split:
     masks = _home(root) / "annotations" / _FOLDERS[split]
     hint = "unpack ADEChallengeData2016.zip whole: annotations/ lies beside images/"
     pairs, _ = pair_by_name(_images(root, split), masks, "*.jpg", (".png",), hint)
-    ids = np.full(256, UNKNOWN, np.int32)
-    ids[0] = classes.ignore_index
-    ids[1 : classes.num_classes + 1] = np.arange(classes.num_classes)
+    ids = mapped_ids(classes)
     return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)
 
 

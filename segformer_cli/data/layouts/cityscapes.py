@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import UNKNOWN, Split, identity_ids
+from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
 
 NAME = "cityscapes"
 NEEDS = "leftImg8bit/{train,val,test}/<city>/ and gtFine/{train,val,test}/<city>/*_gtFine_labelIds.png"
@@ -41,9 +39,6 @@ def open_split(root: Path, split: str) -> Split:
     pairs, suffix = pair_by_name(images, masks, _IMAGES, (_LABEL_IDS, _TRAIN_IDS), hint)
     ids = identity_ids(classes.num_classes, classes.ignore_index)
     if suffix == _LABEL_IDS:
-        ids = np.full(256, UNKNOWN, np.int32)
+        ids = mapped_ids(classes)
         ids[255] = classes.ignore_index         # the licence plate, whose id is -1, in 8-bit files
-        assert classes.id_map is not None
-        for file_id, class_id in classes.id_map.items():
-            ids[file_id] = class_id
     return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)

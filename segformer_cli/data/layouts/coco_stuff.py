@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import UNKNOWN, Split, identity_ids
+from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
 
 NAME = "coco-stuff164k"
 NEEDS = "images/{train2017,val2017}/*.jpg and annotations/{train2017,val2017}/*.png of stuffthingmaps_trainval2017.zip"
@@ -51,10 +49,5 @@ def open_split(root: Path, split: str) -> Split:
     pairs, suffix = pair_by_name(
         root / "images" / folder, root / "annotations" / folder, "*.jpg", (_STUFF_IDS, _TRAIN_IDS), hint
     )
-    ids = identity_ids(classes.num_classes, classes.ignore_index)
-    if suffix == _STUFF_IDS:
-        ids = np.full(256, UNKNOWN, np.int32)
-        assert classes.id_map is not None
-        for file_id, class_id in classes.id_map.items():
-            ids[file_id] = class_id
+    ids = mapped_ids(classes) if suffix == _STUFF_IDS else identity_ids(classes.num_classes, classes.ignore_index)
     return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)

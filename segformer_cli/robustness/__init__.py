@@ -1,0 +1,1 @@
+"""Common corruptions of pictures, the protocols that use them, and the scores of robustness."""

@@ -1,0 +1,331 @@
+"""`segformer eval` and `segformer compare` as people and scripts meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segformer_cli.app import main
+from segformer_cli.model.checkpoint import save_checkpoint
+from tests.conftest import RandomCheckpoint
+from tests.tiny_data import drawn_by_lot, write_folder, write_lot
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on stdout; its shape is that of every command."""
+        found: dict[str, Any] = json.loads(self.out)
+        assert list(found)[:3] == ["schema", "command", "ok"]
+        assert found["ok"] == (self.code == 0)
+        if self.code:
+            assert set(found["error"]) == {"message", "where", "hint", "exit_code"}
+            assert found["error"]["exit_code"] == self.code
+        return found
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with seven labelled pictures in data/, room for two files of weights, and nothing else."""
+    folder = tmp_path_factory.mktemp("studio")
+    write_lot(folder / "data")
+    return folder
+
+
+@pytest.fixture
+def run(
+    studio: Path,
+    random_checkpoint: RandomCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Runs `segformer ARGUMENTS` in the studio, in this process, without the user's own variables."""
+    monkeypatch.chdir(studio)
+    for name in [key for key in os.environ if key.startswith(("SEGFORMER_", "WORLD_SIZE", "RANK"))]:
+        monkeypatch.delenv(name)
+    for seed, name in enumerate(("a.safetensors", "b.safetensors")):
+        if not (studio / name).exists():
+            save_checkpoint(studio / name, random_checkpoint("b0", seed=seed))
+
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        code = main([*arguments])
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+A = ("eval", "-w", "a.safetensors", "-d", "data", "--device", "cpu")
+B = ("eval", "-w", "b.safetensors", "-d", "data", "--device", "cpu")
+
+
+# eval, in words and as JSON.
+
+
+def test_eval_prints_its_table_its_score_and_how_it_came_about(run: Run) -> None:
+    done = run(*A)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["class", "IoU", "95", "%", "acc", "Dice", "pixels"]
+    assert [line.split()[1] for line in lines[1:6]] == list("01234")
+    assert lines[6] == ""
+    assert lines[7].startswith("mIoU 0.")
+    assert lines[8] == "95 % interval: bootstrap, 1,000 draws of 7 images"
+    assert lines[9].startswith("7 images of data val, whole, at their own size")
+    assert done.err.splitlines() == [
+        "warning: an interval from only 7 images is likely too narrow",
+        "next: segformer predict INPUT -w a.safetensors -o out/ --save mask,overlay",
+    ]
+
+
+def test_eval_with_json_is_one_object_with_the_fixed_names(run: Run) -> None:
+    done = run(*A, "--json")
+    found = done.json
+    assert (found["command"], found["warnings"]) == ("eval", ["an interval from only 7 images is likely too narrow"])
+    assert found["artifacts"] == []
+    results = found["results"]
+    assert {"miou", "macc", "aacc", "per_class", "images", "miou_ci95", "confusion_matrix", "protocol"} <= set(results)
+    assert results["images"] == 7
+    assert results["miou_ci95"][0] <= results["miou"] <= results["miou_ci95"][1]
+    assert [set(row) >= {"id", "name", "iou", "acc", "pixels"} for row in results["per_class"]] == [True] * 5
+    matrix = np.array(results["confusion_matrix"])
+    assert matrix.shape == (5, 5)
+    assert results["aacc"] == np.trace(matrix) / matrix.sum()
+    assert "boundary_iou" not in results["per_class"][0]
+    assert "calibration" not in results
+
+
+def test_what_is_asked_for_by_flags_is_in_the_object(run: Run) -> None:
+    flags = ("--boundary", "--object-sizes", "--calibration", "--fit-temperature", "--dialect", "mmseg,smp")
+    found = run(*A, *flags, "--group", "x=thing 0,thing 1", "--group", "y=thing 1", "--limit", "2", "--json").json
+    results = found["results"]
+    assert {"boundary_iou", "trimap_iou", "iou_by_size"} <= set(results["means"])
+    assert 0 <= results["calibration"]["ece"] <= 1
+    assert len(results["calibration"]["bins"]) == 15
+    assert results["temperature"]["value"] > 0
+    assert [row["name"] for row in results["dialects"]] == ["mmseg", "smp"]
+    assert [(row["name"], row["classes"]) for row in results["groups"]] == [
+        ("x", ["thing 0", "thing 1"]), ("y", ["thing 1"])
+    ]
+    assert results["images"] == 2
+
+
+def test_min_miou_is_a_check_that_reports_all_the_same(run: Run) -> None:
+    reached = run(*A, "--min-miou", "0.0", "--json")
+    assert (reached.code, reached.json["ok"]) == (0, True)
+    done = run(*A, "--min-miou", "0.9", "--json")
+    assert done.code == 3
+    assert done.json["results"]["images"] == 7
+    assert done.json["error"]["message"].endswith("is not the 0.9 or more that --min-miou asks for")
+    text = run(*A, "--min-miou", "0.9")
+    assert text.code == 3
+    assert "mIoU 0." in text.out
+    assert text.err.splitlines()[-1].startswith("error: mIoU 0.")
+    assert "next:" not in text.err
+
+
+def test_a_score_that_is_undefined_fails_the_check(run: Run, tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "d", {"p": np.full((32, 32), 255, np.uint8)})
+    done = run("eval", "-w", "a.safetensors", "-d", str(data), "--min-miou", "0", "--json")
+    assert done.code == 3
+    assert done.json["results"]["miou"] is None
+    assert done.json["results"]["per_class"][0]["iou"] is None
+    assert run("eval", "-w", "a.safetensors", "-d", str(data)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((*A, "--protocol", "ade"), 2, "there is no protocol 'ade'"),
+        ((*A, "--dialect", "mmseg,mmsg"), 2, "there is no dialect 'mmsg'"),
+        ((*A, "--group", "x=thing 9"), 2, "there is no class 'thing 9'"),
+        ((*A, "--group-images", "("), 2, "no regular expression"),
+        ((*A, "--split", "vall"), 1, "has no split 'vall'"),
+        ((*A, "--predictions", "data/masks"), 2, "weights is about a network"),
+        (("eval", "--predictions", "nowhere", "-d", "data"), 1, "there is no folder nowhere"),
+        (("eval", "-w", "a.safetensors", "-d", "nowhere"), 1, "there is no folder nowhere"),
+        (("eval", "-w", "absent.safetensors", "-d", "data"), 1, "absent.safetensors"),
+        (("eval", "-d", "data"), 2, "no weights are named, and none belong to data"),
+        ((*A, "-o", "scores.json"), 2, "-o scores.json is one file"),
+        ((*A, "--fit-temperature", "-o", "scores.json"), 2, "weights are written as .safetensors"),
+        ((*A, "--fit-temperature", "--multi-scale"), 2, "fitted to the logits of one pass"),
+        ((*A, "--fit-temperature", "--by-name"), 2, "fitted on the weights' own classes"),
+        (("compare", "nowhere", "nowhere"), 1, "nowhere holds no result.json"),
+        (("compare", "nowhere"), 2, "missing argument 'B'"),
+        (("compare", "x", "y", "--resamples", "0"), 2, "resamples is 0"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else None,
+)
+def test_an_expected_error_is_one_object_and_a_few_lines(
+    run: Run, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = run(*arguments, "--json")
+    assert done.code == code
+    assert words in done.json["error"]["message"]
+    assert done.json["results"] is None
+    text = run(*arguments)
+    assert (text.code, text.out) == (code, "")
+    assert text.err.startswith("error: ")
+    assert words in text.err
+    assert "Traceback" not in text.err
+
+
+def test_weights_of_other_classes_name_the_way_out(run: Run, tmp_path: Path) -> None:
+    names = ("thing 1", "zebra", "thing 0")
+    data = write_folder(tmp_path / "d", {"p": drawn_by_lot((32, 32), 3, 0)}, names)
+    other = ("eval", "-w", "a.safetensors", "-d", str(data))
+    done = run(*other)
+    assert done.code == 1
+    assert "the weights know 5 classes (thing 0, thing 1, thing 2 ...), d has 3 (thing 1, zebra, thing 0)" in done.err
+    assert "--by-name would match 2 classes by their names" in done.err
+    named = run(*other, "--by-name")
+    assert named.code == 0
+    assert (
+        "2 classes matched by name; not counted, unknown to the weights: zebra; "
+        "always wrong, unknown to the data: thing 2, thing 3, thing 4"
+    ) in named.out
+    aliased = run(*other, "--alias", "thing 4=zebra")
+    assert "3 classes matched by name (thing 4 = zebra)" in aliased.out
+    wrong = run(*other, "--alias", "thing 4=zebr")
+    assert (wrong.code, wrong.err.splitlines()[-1]) == (2, "hint:  did you mean zebra?")
+
+
+def test_dry_run_writes_nothing(run: Run, studio: Path) -> None:
+    before = sorted(studio.rglob("*"))
+    done = run(*A, "-o", "dry", "--report", "dry.html", "--submission", "dry-masks", "--dry-run")
+    assert (done.code, done.out) == (0, "would score a.safetensors on 7 images of data, split val\n")
+    assert run(*A, "-o", "dry", "--dry-run", "--json").json["results"]["config"]["out"] == "dry"
+    assert sorted(studio.rglob("*")) == before
+    assert run(*A, "-o", "data/classes.txt/x", "--dry-run").code == 1
+
+
+def test_a_report_is_a_file_of_its_own_and_kept_unless_forced(run: Run, studio: Path) -> None:
+    done = run(*A, "--report", "report.html", "--json")
+    assert done.json["artifacts"] == ["report.html"]
+    page = (studio / "report.html").read_text(encoding="utf-8")
+    assert f"{100 * done.json['results']['miou']:.2f}" in page
+    assert done.json["results"]["protocol"] in page
+    again = run(*A, "--report", "report.html")
+    assert again.code == 1
+    assert "report.html exists already" in again.err
+    assert run(*A, "--report", "report.html", "--force").code == 0
+
+
+def test_groups_and_aliases_may_come_from_a_file_and_from_set(run: Run, studio: Path) -> None:
+    (studio / "my.yaml").write_text("group: ['x=thing 0,thing 1']\n", encoding="utf-8")
+    assert [row["name"] for row in run(*A, "-c", "my.yaml", "--json").json["results"]["groups"]] == ["x"]
+    groups = run(*A, "--set", "group=['y=thing 0,thing 1']", "--json").json["results"]["groups"]
+    assert [row["name"] for row in groups] == ["y"]
+    wrong = run(*A, "--set", "alias=['thing 9=thing 0']")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: the weights have no class 'thing 9'")
+
+
+def test_masks_of_predict_score_as_their_network_does(run: Run, studio: Path) -> None:
+    own = run(*A, "--json").json["results"]
+    assert run("predict", "data/images/val", "-w", "a.safetensors", "-o", "masks", "--save", "mask,overlay").code == 0
+    found = run("eval", "--predictions", "masks", "-d", "data", "--json").json["results"]
+    for name in ("miou", "macc", "aacc", "fwiou", "mdice", "miou_ci95", "per_class", "confusion_matrix", "images"):
+        assert found[name] == own[name]
+    assert "masks of another tool, taken as they are" in found["protocol"]
+    (studio / "masks" / "p1.png").unlink()
+    lacking = run("eval", "--predictions", "masks", "-d", "data")
+    assert lacking.code == 1
+    assert lacking.err.splitlines()[0] == "error: no mask found for 1 of 7 images (first: p1)"
+    Image.fromarray(np.zeros((2, 3), np.uint8)).save(studio / "masks" / "p1.png")
+    assert "p1.png is 2 x 3, its target 64 x 64 (height x width)" in run(
+        "eval", "--predictions", "masks", "-d", "data"
+    ).err
+
+
+# compare.
+
+
+@pytest.fixture
+def scores(run: Run, studio: Path) -> None:
+    """scores/a and scores/b, two results on the same images."""
+    for arguments, name in ((A, "a"), (B, "b")):
+        if not (studio / "scores" / name).exists():
+            done = run(*arguments, "-o", f"scores/{name}")
+            assert done.code == 0, done.err
+            assert done.err.splitlines()[-1] == f"next: segformer compare OTHER scores/{name}"
+
+
+@pytest.mark.usefixtures("scores")
+def test_compare_says_how_much_better_b_is_and_how_sure_that_is(run: Run, studio: Path) -> None:
+    done = run("compare", "scores/a", "scores/b")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["class", "A", "B", "B", "-", "A", "95", "%"]
+    assert len(lines) == 1 + 5 + 1 + 2
+    found = run("compare", "scores/a/result.json", "scores/b", "--json").json["results"]
+    assert set(found) == {
+        "a", "b", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "images", "interval"
+    }
+    saved = [json.loads((studio / "scores" / name / "result.json").read_text())["results"]["miou"] for name in "ab"]
+    assert [found["miou_a"], found["miou_b"]] == saved
+    assert found["difference"] == pytest.approx(saved[1] - saved[0])
+    assert found["ci95"][0] <= found["difference"] <= found["ci95"][1]
+    assert found["images"] == 7
+    assert f"B - A = {100 * found['difference']:+.2f}" in lines[-2]
+
+
+@pytest.mark.usefixtures("scores")
+def test_require_better_exits_3_unless_the_interval_is_above_zero(run: Run) -> None:
+    ahead = run("compare", "scores/a", "scores/b", "--json").json["results"]
+    better, worse = ("ab", "ba") if ahead["difference"] > 0 else ("ba", "ab")
+    assert run("compare", *(f"scores/{name}" for name in better), "--require-better").code == 0
+    for pair in (worse, "aa"):
+        done = run("compare", *(f"scores/{name}" for name in pair), "--require-better", "--json")
+        assert done.code == 3
+        assert done.json["results"]["better"] is False
+        assert done.json["error"]["message"].startswith("B is not surely better than A: B - A lies in [")
+        assert run("compare", *(f"scores/{name}" for name in pair)).code == 0
+    one = run("compare", "scores/a", "scores/b", "--group-images", "p", "--require-better")
+    assert one.code == 3
+    assert "nan" not in one.out + one.err
+
+
+@pytest.mark.usefixtures("scores")
+def test_compare_refuses_what_is_not_the_same(run: Run, studio: Path, tmp_path: Path) -> None:
+    fewer, turned = str(tmp_path / "fewer"), str(tmp_path / "turned")
+    assert run(*A, "--limit", "3", "-o", fewer).code == 0
+    done = run("compare", "scores/a", fewer)
+    assert done.code == 1
+    assert "4 only in result A (first: p3)" in done.err
+    shutil.copytree(studio / "data", tmp_path / "data")
+    mask = tmp_path / "data" / "masks" / "val" / "p0.png"
+    Image.fromarray(np.asarray(Image.open(mask))[::-1].copy()).save(mask)
+    assert run(*A[:3], "-d", str(tmp_path / "data"), "-o", turned).code == 0
+    assert "1 of 7 images have other targets in result B" in run("compare", "scores/a", turned).err
+    (tmp_path / "turned" / "per_image.npz").unlink()
+    assert "holds no per_image.npz" in run("compare", "scores/a", turned).err
+
+
+@pytest.mark.usefixtures("scores")
+def test_compare_warns_of_protocols_that_differ(run: Run, tmp_path: Path) -> None:
+    assert run(*B, "--set", "window=48", "-o", str(tmp_path / "slid")).code == 0
+    done = run("compare", "scores/a", str(tmp_path / "slid"), "--json")
+    differ = "A and B differ in protocol: '7 images of data val, whole"
+    assert any(warning.startswith(differ) for warning in done.json["warnings"])
+    assert "in windows of 48x48 every 36x36 pixels" in done.err
