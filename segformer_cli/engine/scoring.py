@@ -184,13 +184,13 @@ class _EvalImages(Dataset[Item | SegFormerError]):
     def __getitem__(self, place: int) -> Item | SegFormerError:
         index = self.indices[place]
         try:
-            image, target = _read(self.split, self.split.pairs[index])
+            image, target = read_labelled(self.split, self.split.pairs[index])
             return prepare(image, self.config, self.protocol), index, target
         except SegFormerError as error:
             return error
 
 
-def _read(split: Split, pair: Pair) -> tuple[Picture, Ids]:
+def read_labelled(split: Split, pair: Pair) -> tuple[Picture, Ids]:
     """The picture and its target; where it has no labels, a target whose every pixel is ignored."""
     if pair.mask is not None:
         return split.read(pair)

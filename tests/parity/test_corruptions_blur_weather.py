@@ -72,17 +72,15 @@ def off(picture: Picture, expected: Picture) -> tuple[int, float]:
     return int(differences.max()), float((differences > 0).mean())
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")                 # theirs, on a lens without a drop
 @pytest.mark.parametrize(
     ("corruption", "share"),
     [
-        # Whole means of 29 pixels, and flat areas, are a coin toss of rounding; elsewhere hardly a value differs.
-        (blur.defocus_blur, 0.6),
-        (blur.motion_blur, 0.5),
-        (blur.gaussian_blur, 0.01),
-        (blur.zoom_blur, 0.5),
-        (glass_blur, 0.01),
+        (blur.defocus_blur, 0.04),                  # of the means of 29 pixels, one in 29 is a whole level
+        (blur.motion_blur, 1e-3),
+        (blur.gaussian_blur, 1e-3),
+        pytest.param(blur.zoom_blur, 1e-3, marks=pytest.mark.slow),                # theirs takes seconds a picture
+        pytest.param(glass_blur, 2e-3, marks=pytest.mark.slow),                    # numba compiles it first
         (weather.snow, 2e-5),
         (weather.fog, 1e-3),
         (weather.spatter, 4e-3),
@@ -95,17 +93,16 @@ def test_no_value_is_more_than_a_level_off(picture: Picture, corruption: Corrupt
         expected = theirs(picture, name, severity)
         largest, differing = off(corruption(source, severity, np.random.RandomState(SEED)), expected)
         assert largest <= 1, f"severity {severity}"
-        assert differing <= share, f"severity {severity}"
+        # Where a picture is flat, rounding errors decide, alike in all of an area.
+        assert differing <= share or picture is PICTURES["burnt out 400x300"], f"severity {severity}"
 
 
 @pictures
-def test_frost_of_their_six_textures_is_no_value_more_than_a_level_off(picture: Picture) -> None:
+def test_frost_of_their_six_textures_is_theirs_bit_by_bit(picture: Picture) -> None:
     six = Textures((*textures_from(TEXTURES).panes, read_image(TEXTURES / "frost6.jpg")), comparable=True)
     for severity in SEVERITIES:
         seen = frost(Source(picture), severity, np.random.RandomState(SEED), textures=six)
-        largest, differing = off(seen, theirs(picture, "frost", severity))
-        assert largest <= 1
-        assert differing <= (0.03 if severity in (3, 4) else 0.002)
+        assert np.array_equal(seen, theirs(picture, "frost", severity)), f"severity {severity}"
 
 
 def test_their_second_and_third_texture_are_one_picture() -> None:

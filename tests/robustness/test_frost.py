@@ -36,6 +36,8 @@ def test_the_shares_of_picture_and_pane_are_added_and_cut(severity: int) -> None
         seen = frost(Source(picture), severity, np.random.default_rng(0), textures=Textures((pane(level),), True))
         expected = np.minimum((kept * picture.astype(int) + added * level) // 20, 255)
         assert np.array_equal(seen, expected)
+        rounded = frost(Source(picture), severity, np.random.RandomState(0), textures=Textures((pane(level),), True))
+        assert set(np.unique(expected - rounded)) <= {0, 1}
 
 
 def test_a_pane_is_enlarged_by_a_tenth_more_than_covers_the_picture() -> None:
@@ -57,7 +59,7 @@ def test_the_pane_and_the_part_of_it_are_drawn_in_the_order_of_the_reference() -
         top, left = rng.randint(0, 99 - 40), rng.randint(0, 132 - 50)
         part = enlarged[top : top + 40, left : left + 50]
         seen = frost(black, 5, np.random.RandomState(seed), textures=textures)
-        assert np.array_equal(seen, (15 * part.astype(int) // 20))
+        assert np.array_equal(seen, 15 * part.astype(int) // 20)
 
 
 def test_every_pane_is_drawn_as_often() -> None:

@@ -79,6 +79,25 @@ def test_only_labelled_pixels_are_sampled_with_their_logits(pictures: tuple[Spli
     assert len(few) == judged[0].confusion.sum()
 
 
+def test_pixels_of_no_class_are_missed_and_taken_for_no_other_class(pictures: tuple[Split, list[Judged]]) -> None:
+    split, (first, *_) = pictures
+    true = np.bincount(first.target[first.target != 255], minlength=5)
+    nothing = np.zeros((5, 6), np.int64)
+    nothing[:, 5] = true
+    mask = np.full(first.target.shape, 77, np.uint8)
+    lost = Judged(first.index, first.pair, first.target, mask, nothing, first.confidence)
+    found = counted(split, [lost], Wanted(boundary_width=0.02, object_sizes=True, confidence=True))
+    assert np.array_equal(found.confusion, nothing)
+    assert np.array_equal(found.sizes[..., 1].sum(axis=1), true)
+    assert not found.sizes[..., [0, 2]].any()       # none found, none besides
+    assert not found.boundary[:, 0].any()
+    assert found.trimap[:, 5].any() and not found.trimap[:, :5].any()
+    assert found.confidence[:, 0].sum() == true.sum()
+    assert not found.confidence[:, 1].any()
+    assert found.counts.true.sum() == true.sum()
+    assert not found.counts.predicted.any()
+
+
 def test_what_is_not_wanted_is_not_counted(pictures: tuple[Split, list[Judged]]) -> None:
     found = counted(*pictures, Wanted())
     assert found.confusion.any()

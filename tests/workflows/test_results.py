@@ -87,6 +87,9 @@ def test_one_that_lies_there_is_kept_unless_forced(folder: Path) -> None:
     with pytest.raises(SegFormerError, match="exists already"):
         write_results(folder, "eval", results_of(COUNTS), COUNTS)
     assert ((folder / RESULT).read_bytes(), (folder / PER_IMAGE).read_bytes()) == before
+    (folder / RESULT).unlink()
+    with pytest.raises(SegFormerError, match=r"per_image\.npz exists already"):
+        write_results(folder, "eval", results_of(COUNTS), COUNTS)
     write_results(folder, "eval", results_of(COUNTS), COUNTS, force=True)
     assert sorted(path.name for path in folder.iterdir()) == [PER_IMAGE, RESULT]
 
