@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -68,14 +69,23 @@ app.command("doctor", cls=Page, epilog=doctor.EXAMPLES)(doctor.doctor)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. Never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_any_name()
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough (`| head`); a second flush at exit must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     return code
+
+
+def _print_any_name() -> None:
+    """Names of classes and files may hold letters that the terminal's encoding lacks: they are shown as \\u65e5."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:

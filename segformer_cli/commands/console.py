@@ -108,7 +108,7 @@ class Console(AbstractContextManager["Console"]):
         if self._tables:
             print()
         self._tables += 1
-        if sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():
             _rich_table(title, columns, cells, right)
         else:
             print(plain_table(title, columns, cells, right))

@@ -22,7 +22,7 @@ EXAMPLES = epilog(
     "segformer eval -w b0-cityscapes -d cityscapes:/data/cityscapes --multi-scale --report report.html",
     "segformer eval -w runs/train/NAME -d my-pictures/ -o scores/a --min-miou 0.6 --json",
     note=o.also(
-        "--by-name", "--alias", "--group", "--group-images", "--boundary", "--object-sizes", "--fit-temperature",
+        "--by-name", "--alias", "--group", "--group-images", "--object-sizes", "--boundary", "--fit-temperature",
         "--submission", "--all", "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix",
         "--mask-suffix",
     ),

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 def markup_mode() -> Literal["rich"] | None:
     """Rich pages where a terminal looks on; plain text in pipes, files and dumb terminals."""
-    return "rich" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
+    return "rich" if sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else None
 
 
 def epilog(*examples: str, note: str | None = None) -> str:

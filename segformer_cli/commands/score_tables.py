@@ -50,7 +50,7 @@ def summary(result: Evaluation) -> str:
     """The last lines: the score, how sure it is, how it came about."""
     first = f"mIoU {_share(result.miou)}"
     if result.miou_ci95 is not None and not math.isnan(result.miou_ci95[0]):
-        first += f" [{result.miou_ci95[0]:.4f}, {result.miou_ci95[1]:.4f}]"
+        first += f" [{result.miou_ci95[0]:.3f}, {result.miou_ci95[1]:.3f}]"
     others = {"mAcc": result.macc, "aAcc": result.aacc, "fwIoU": result.fwiou, "Dice": result.mdice}
     first += "".join(f"  {name} {_share(value)}" for name, value in others.items())
     lines = [first, *_means(result)]

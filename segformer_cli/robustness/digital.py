@@ -64,12 +64,8 @@ def contrast(source: Source, severity: int, rng: Random) -> Picture:
         means = (source.pixels / 255.0).mean((0, 1))
     else:
         means = np.array(cv2.mean(source.pixels)[:3]) / 255
-    tables = truncated(((SHARES - means[:, None]) * factor + means[:, None]) * 255)
-
-    def mapped(planes: Planes) -> Planes:
-        return [np.asarray(cv2.LUT(*pair), np.uint8) for pair in zip(planes, tables, strict=True)]
-
-    return in_strips(source.pixels, mapped)
+    table = truncated(((SHARES[:, None] - means) * factor + means) * 255)
+    return np.asarray(cv2.LUT(source.pixels, table[:, None]), np.uint8)
 
 
 def saturate(source: Source, severity: int, rng: Random) -> Picture:
@@ -126,4 +122,4 @@ def pixelate(source: Source, severity: int, rng: Random) -> Picture:
     """
     (height, width), share = source.size_hw, PIXELATE_SHARE[severity - 1]
     small = Image.fromarray(source.pixels).resize((int(width * share), int(height * share)), Image.Resampling.BOX)
-    return np.asarray(cv2.resize(np.asarray(small), (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    return np.array(small.resize((width, height), Image.Resampling.NEAREST))

@@ -77,7 +77,7 @@ def textures_from(folder: Path) -> Textures:
             where=str(folder),
             hint="they lie in the folder frost of the Python package imagecorruptions",
         )
-    return Textures(tuple(read_image(folder / name, upright=False) for name in ORIGINALS), comparable=True)
+    return Textures(tuple(read_image(folder / name) for name in ORIGINALS), comparable=True)
 
 
 @lru_cache(maxsize=5)

@@ -112,7 +112,7 @@ def _warnings(config: CompareConfig, a: SavedResult, b: SavedResult, note: str |
     found = [note] if note else []
     for name in ("protocol", "class_match", "device", "precision"):
         said = [saved.results.get(name) for saved in (a, b)]
-        if said[0] != said[1]:
+        if said[0] != said[1] and None not in said:
             found.append(f"A and B differ in {name.replace('_', ' ')}: {said[0]!r} and {said[1]!r}")
     if not config.group_images and (dependence := dependence_warning(a.counts.keys)):
         found.append(dependence)

@@ -228,8 +228,8 @@ def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wa
     if config.predictions and (none := sum(result.none_of_them)):
         found.append(f"{none} labelled pixels were predicted as no class of the data; they count as wrong")
     if result.temperature is not None:
-        sure = ", where a network is surer than elsewhere," if config.split == "train" else ""
-        found.append(f"the temperature was fitted on {split.name}{sure}: judge it on other images")
+        sure = " (a network is surer of images it was trained on)" if config.split == "train" else ""
+        found.append(f"the temperature was fitted on {split.name}: judge it on other images{sure}")
     if "cityscapes" in config.dialect and not wanted.instances and is_cityscapes(split):
         found.append("no iIoU: *_gtFine_instanceIds.png do not lie beside every mask")
     if result.temperature is not None and result.temperature.at_limit:

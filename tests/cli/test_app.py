@@ -13,7 +13,7 @@ import pytest
 from segformer_cli import __version__
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["train", "eval", "predict", "weights", "data", "doctor"]
+COMMANDS = ["train", "eval", "compare", "predict", "weights", "data", "doctor"]
 
 
 def test_version_and_help_end_well(segformer):
@@ -231,3 +231,19 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "0"
     assert done.stderr == ""
+
+
+def test_letters_that_the_terminal_lacks_are_spelt_out(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-m", "segformer_cli", "weights", "info", "straße-日本.pth"]
+    done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "stra\\xdfe-\\u65e5\\u672c.pth" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stdout_is_no_bug(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    line = f"{sys.executable} -m segformer_cli weights list >&-"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr

@@ -63,7 +63,7 @@ def test_eval_prints_a_plain_table_and_the_next_command(studio):
     _, run, _ = studio
     done = run("eval", "-w", "trained", *DATA)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].split() == ["class", "IoU", "acc", "pixels"]
+    assert done.stdout.splitlines()[0].split() == ["class", "IoU", "95", "%", "acc", "Dice", "pixels"]
     assert "mIoU 0." in done.stdout
     assert done.stderr.splitlines()[-1].startswith("next: segformer predict")
 

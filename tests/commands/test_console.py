@@ -51,7 +51,7 @@ def test_quiet_leaves_results_and_warnings(capsys):
         console.table("", ["class", "IoU"], [("road", 0.98765), ("sky", None)])
         console.done({}, summary="mIoU 0.5", next_command="segformer x")
     out, err = capsys.readouterr()
-    assert out.splitlines() == ["class     IoU", "road   0.9877", "sky         -", "mIoU 0.5"]
+    assert out.splitlines() == ["class     IoU", "road   0.9877", "sky         -", "", "mIoU 0.5"]
     assert err == "warning: few images\n"
 
 

@@ -181,7 +181,7 @@ def test_the_summary_says_the_score_how_sure_it_is_and_how_it_came_about() -> No
     result = replace(result, calibration=sure, temperature=fitted, class_match="2 classes matched by name")
     lines = score_tables.summary(result).splitlines()
     low, high = result.miou_ci95 or (0, 0)
-    assert lines[0].startswith(f"mIoU {result.miou:.4f} [{low:.4f}, {high:.4f}]  mAcc ")
+    assert lines[0].startswith(f"mIoU {result.miou:.4f} [{low:.3f}, {high:.3f}]  mAcc ")
     assert "boundary IoU 0.1200  trimap IoU 0.5400  (within 2 % of the diagonal)" in lines
     assert "IoU by object size: small 0.1000  medium -  large 0.3000  (limits 1024, 9216 pixels)" in lines
     assert "iIoU 0.2500 of classes, 0.5000 of categories" in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def submit_targets(split: Split, folder: Path) -> list[Path]:
 def judged(root: Path, submitted: Path) -> dict[str, Any]:
     """What the data set's own evaluation says of a folder of predictions, after finding them itself."""
     judge = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
-    args = judge.args
+    args = copy.copy(judge.args)                    # one object for the whole process
     # No instance files lie there, and their scores are not what is looked at.
     args.evalInstLevelScore, args.JSONOutput, args.quiet = False, False, True
     args.predictionPath, args.predictionWalk = str(submitted), None

@@ -134,7 +134,8 @@ def test_impulse_noise_hits_as_many_values_as_theirs_and_each_channel_by_itself(
 @pytest.mark.parametrize("name", ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"])
 @pytest.mark.parametrize("picture", [PICTURES["scene 1024x768"], PICTURES["photo 480x360"]], ids=["scene", "photo"])
 def test_fast_noise_has_the_histograms_of_theirs_at_every_level(picture: Picture, name: str, severity: int) -> None:
-    expected, fast = theirs(picture, name, severity), ours(picture, name, severity, "fast")
+    seed = {"seed": SEED} if name == "impulse_noise" else {}
+    expected, fast = theirs(picture, name, severity, **seed), ours(picture, name, severity, "fast")
     for channel in range(3):
         both = [joint_counts(picture[..., channel], each[..., channel]) for each in (expected, fast)]
         common = sum(both) >= 10
@@ -143,7 +144,7 @@ def test_fast_noise_has_the_histograms_of_theirs_at_every_level(picture: Picture
         freedom = common.sum() - common.any(1).sum()
         assert deviation < freedom + 6 * np.sqrt(2 * freedom)
     errors = [each.astype(float) - picture for each in (expected, fast)]
-    assert errors[0].std() == pytest.approx(errors[1].std(), rel=0.01)
+    assert errors[0].std() == pytest.approx(errors[1].std(), rel=0.02)
     assert abs(errors[0].mean() - errors[1].mean()) < 6 * errors[0].std() * np.sqrt(2 / picture.size)
 
 

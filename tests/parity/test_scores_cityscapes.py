@@ -56,7 +56,7 @@ def evaluate(monkeypatch: pytest.MonkeyPatch) -> Evaluate:
                 assert cv2.imwrite(path, ids)
             assert cv2.imwrite(f"{stem}_gtFine_instanceIds.png", instances)
         settings = copy.copy(module.args)           # one object for the whole process: they write into it
-        settings.quiet, settings.JSONOutput, settings.evalLabels = True, False, []
+        settings.quiet, settings.JSONOutput, settings.evalLabels, settings.evalInstLevelScore = True, False, [], True
         result: dict[str, Any] = module.evaluateImgLists(masks, targets, settings)
         return result
 

@@ -101,6 +101,23 @@ def test_a_disk_holds_the_points_within_its_radius() -> None:
     assert disk.sum() == pytest.approx(1)
 
 
+def test_disks_have_as_many_weights_as_the_reference() -> None:
+    counts = [(blur._disk(*parameters) > 1e-9).sum() for parameters in blur.DEFOCUS_RADIUS_SIGMA]
+    assert counts == [29, 89, 169, 257, 417]
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_out_of_focus_the_picture_is_mirrored_at_its_outermost_pixel(severity: int) -> None:
+    picture = draw_scene(3, (64, 64))[0][:33, :40]
+    disk = blur._disk(*blur.DEFOCUS_RADIUS_SIGMA[severity - 1])
+    reach = len(disk) // 2
+    mirrored = np.pad(picture.astype(float), [(reach, reach), (reach, reach), (0, 0)], mode="reflect")
+    expected = np.zeros(picture.shape)
+    for row, column in np.ndindex(disk.shape):
+        expected += disk[row, column] * mirrored[row : row + 33, column : column + 40]
+    assert np.abs(defocus_blur(Source(picture), severity, chance()) - (expected - 0.5)).max() < 0.501
+
+
 def test_out_of_focus_severities_4_and_5_brighten() -> None:
     flat = Source(np.full((48, 48, 3), 200, np.uint8))
     means = [defocus_blur(flat, severity, chance()).mean() for severity in SEVERITIES]

@@ -68,6 +68,21 @@ def test_fast_and_reference_weather_are_as_bright_and_as_dense(corruption: Weath
         assert spreads[0] == pytest.approx(spreads[1], rel=0.05)
 
 
+def test_reference_weather_draws_as_many_numbers_as_the_reference() -> None:
+    scene = Source(draw_scene(2, (100, 100))[0][:50, :90])
+    draws: dict[Weather, Callable[[np.random.RandomState], object]] = {
+        snow: lambda rng: (rng.normal(size=(50, 90)), rng.uniform()),
+        fog: lambda rng: rng.uniform(size=128 * 128 - 1),
+        spatter: lambda rng: rng.normal(size=(50, 90)),
+    }
+    for corruption, draw in draws.items():
+        for severity in SEVERITIES:
+            used, expected = np.random.RandomState(3), np.random.RandomState(3)
+            corruption(scene, severity, used)
+            draw(expected)
+            assert used.random_sample() == expected.random_sample()
+
+
 @modes
 def test_snow_on_black_looks_the_same_upside_down(chance: Chance) -> None:
     for severity in SEVERITIES:
@@ -98,6 +113,24 @@ def test_the_first_heights_of_a_plasma_are_worked_by_hand() -> None:
     centre, row, column = 2e4 * np.random.RandomState(9).random_sample(3) - 1e4
     expected = [[0, (2 * 0 + 2 * centre) / 4 + row], [(2 * 0 + 2 * centre) / 4 + column, centre]]
     assert plasma(2, 2, np.random.RandomState(9)) == pytest.approx(np.array(expected), rel=1e-5)
+
+
+def test_a_plasma_is_that_of_the_loop_over_points() -> None:
+    side, roughness, step = 16, 1e4, 16
+    rng, heights = np.random.RandomState(4), np.zeros((16, 16))
+    while step > 1:
+        half, places = step // 2, range(0, side, step)
+        # New points by how far they lie from a corner, and their neighbours by how far they lie from the new point.
+        square, diamond = [(-1, -1), (-1, 1), (1, -1), (1, 1)], [(-1, 0), (1, 0), (0, -1), (0, 1)]
+        for (down, right), neighbours in (((1, 1), square), ((0, 1), diamond), ((1, 0), diamond)):
+            noise = iter(rng.uniform(-roughness, roughness, len(places) ** 2))
+            for row in places:
+                for column in places:
+                    y, x = row + down * half, column + right * half
+                    around = [heights[(y + i * half) % side, (x + j * half) % side] for i, j in neighbours]
+                    heights[y, x] = sum(around) / 4 + next(noise)
+        roughness, step = roughness / 1.7**2, half
+    assert plasma(16, 1.7, np.random.RandomState(4)) == pytest.approx(heights, rel=1e-4, abs=0.1)
 
 
 def test_a_plasma_wraps_around_and_is_rough_in_the_large_only() -> None:
@@ -134,6 +167,16 @@ def test_drops_of_water_only_brighten_and_most_in_green_and_blue() -> None:
         assert (added[..., 0] <= added[..., 1]).all()
         strongest = weather.WATER_STRENGTH[severity - 1]
         assert int(added[..., 1].max()) == pytest.approx(238 * strongest, abs=1)
+
+
+def test_the_relief_of_drops_reaches_20_pixels_from_their_outlines() -> None:
+    drops = np.zeros((120, 120), np.uint8)
+    drops[:, 60:] = 255
+    relief = weather._relief(drops)[60]
+    # The outline is at column 60; up to 20 pixels from it, and the four that blur and filter reach, levels change.
+    assert len(np.unique(relief[:35])) == 1
+    assert len(np.unique(relief[85:])) == 1
+    assert len(np.unique(relief[38:60])) > 3
 
 
 def test_without_a_drop_the_lens_is_clear() -> None:
