@@ -80,7 +80,7 @@ def textures_from(folder: Path) -> Textures:
     return Textures(tuple(read_image(folder / name) for name in ORIGINALS), comparable=True)
 
 
-@lru_cache(maxsize=5)
+@lru_cache(maxsize=5)                                # the panes at one size: the pictures of a set often have but one
 def _covering(textures: Textures, index: int, size_hw: tuple[int, int]) -> Picture:
     """A pane enlarged until it covers a picture of that size and a tenth more; one that does is enlarged by a tenth."""
     pane = textures.panes[index]

@@ -108,6 +108,12 @@ def test_contrast_is_the_formula_in_float64(picture: Picture, severity: int) -> 
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
+def test_contrast_is_the_same_in_both_modes_where_nothing_comes_out_whole(severity: int) -> None:
+    source = Source(noisy_picture(97, 131))
+    assert np.array_equal(contrast(source, severity, FAST), contrast(source, severity, REFERENCE))
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("size_hw", [(96, 128), (33, 47), (97, 131)])
 def test_jpeg_is_what_pillow_makes_of_it(size_hw: tuple[int, int], severity: int) -> None:
     picture, file = noisy_picture(*size_hw), io.BytesIO()
