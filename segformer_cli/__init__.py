@@ -16,25 +16,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segformer_cli.config import CompareConfig, EvalConfig, PredictConfig, TrainConfig
+    from segformer_cli.config import CompareConfig, CorruptConfig, EvalConfig, PredictConfig, RobustConfig, TrainConfig
     from segformer_cli.engine.loading import build_model, load_model
     from segformer_cli.workflows.comparison import compare_results
+    from segformer_cli.workflows.corrupting import corrupt_files
     from segformer_cli.workflows.evaluation import evaluate
     from segformer_cli.workflows.prediction import Prediction, Predictor
+    from segformer_cli.workflows.robustness import eval_robust
     from segformer_cli.workflows.training import train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CompareConfig",
+    "CorruptConfig",
     "EvalConfig",
     "PredictConfig",
     "Prediction",
     "Predictor",
+    "RobustConfig",
     "TrainConfig",
     "__version__",
     "build_model",
     "compare_results",
+    "corrupt_files",
+    "eval_robust",
     "evaluate",
     "load_model",
     "train",
@@ -46,11 +52,15 @@ _HOMES = {
     "Predictor": "segformer_cli.workflows.prediction",
     "Prediction": "segformer_cli.workflows.prediction",
     "compare_results": "segformer_cli.workflows.comparison",
+    "corrupt_files": "segformer_cli.workflows.corrupting",
+    "eval_robust": "segformer_cli.workflows.robustness",
     "evaluate": "segformer_cli.workflows.evaluation",
     "train": "segformer_cli.workflows.training",
     "CompareConfig": "segformer_cli.config",
+    "CorruptConfig": "segformer_cli.config",
     "EvalConfig": "segformer_cli.config",
     "PredictConfig": "segformer_cli.config",
+    "RobustConfig": "segformer_cli.config",
     "TrainConfig": "segformer_cli.config",
 }
 

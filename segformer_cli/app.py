@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from segformer_cli import __version__
-from segformer_cli.commands import compare, data, doctor, evaluate, predict, train, weights
+from segformer_cli.commands import compare, corrupt, data, doctor, evaluate, predict, robustness, train, weights
 from segformer_cli.commands.console import Verdict, colour, follows
 from segformer_cli.commands.help_pages import Group, Page, epilog, markup_mode
 from segformer_cli.commands.options import EVERYWHERE
@@ -59,6 +59,8 @@ def first_page(
 
 app.command("train", cls=Page, epilog=train.EXAMPLES)(train.train)
 app.command("eval", cls=Page, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("eval-robust", cls=Page, epilog=robustness.EXAMPLES)(robustness.eval_robust)
+app.command("corrupt", cls=Page, epilog=corrupt.EXAMPLES)(corrupt.corrupt)
 app.command("compare", cls=Page, epilog=compare.EXAMPLES)(compare.compare)
 app.command("predict", cls=Page, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(weights.app, name="weights")
@@ -75,10 +77,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has seen enough (`| head`); a second flush at exit must not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough (`| head`).
+        _close_stdout()
         code = 0
+    except OSError as error:
+        _close_stdout()
+        code = _told(_expected(error) or _bug(error))
     return code
+
+
+def _close_stdout() -> None:
+    """What is written from here on goes nowhere: the flush at exit must not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_last(text: str | None) -> None:
+    """The text beside an error, and what print still held back; a stdout that takes no more is closed in silence."""
+    try:
+        print(text or "", end="\n" if text else "", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _close_stdout()
 
 
 def _print_any_name() -> None:
@@ -90,13 +110,13 @@ def _print_any_name() -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(args=arguments, prog_name="segformer", standalone_mode=False)
+        code = app(args=arguments, prog_name="segformer", standalone_mode=False, obj=arguments)
         if code == Interrupted.exit_code:
             raise Interrupted("interrupted")
         return code if isinstance(code, int) else 0
     except Verdict as verdict:
         if verdict.document is not None and not follows():
-            print(as_text(verdict.document))
+            print(as_text(verdict.document), flush=True)
         return _told(verdict.error)
     except SystemExit as stop:
         # Typer ends on a broken pipe by itself.
@@ -107,8 +127,8 @@ def _run(arguments: list[str]) -> int:
         raise
     except Exception as error:
         expected = _expected(error)
-        if "--json" in arguments and not follows():
-            print(as_text(report(_command_name(arguments), None, error=expected or _bug(error))))
+        document = report(_command_name(arguments), None, error=expected or _bug(error))
+        _print_last(as_text(document) if "--json" in arguments and not follows() else None)
         if expected is None or os.environ.get("SEGFORMER_DEBUG", "0") not in ("", "0"):
             traceback.print_exc()
         return _told(expected or _bug(error))
@@ -137,7 +157,8 @@ def _expected(error: Exception) -> SegFormerError | None:
         return _usage(error)
     if isinstance(error, OSError) and error.errno in EXPECTED_ERRNOS:
         reason = (error.strerror or str(error)).lower()
-        return SegFormerError(f"{error.filename}: {reason}" if error.filename else reason)
+        # Where no file is named, it is most often stdout that leads to a full disk.
+        return SegFormerError(f"{error.filename}: {reason}" if error.filename else f"cannot write: {reason}")
     # By name: torch, whose class it is, need not be loaded here.
     if type(error).__name__ == "OutOfMemoryError":
         reason = str(error).splitlines()[0]

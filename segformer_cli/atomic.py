@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,6 +53,37 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         raise SegFormerError(f"{path.name} is a folder, a file is to be written there", where=str(path))
     if path.exists() and not force:
         raise SegFormerError(f"{path.name} exists already", where=str(path), hint="add --force to overwrite it")
+
+
+def refuse_unwritable(paths: Iterable[Path], *, force: bool) -> None:
+    """Nothing where every one of these files may and can be written: to be known before hours are spent.
+
+    The nearest folder that exists is tried, once each: a file without a name is made in it and is gone again. To ask
+    for its rights would not do, since they say nothing to root, of disks that are read-only, or of /proc.
+
+    Raises:
+        SegFormerError: as `refuse_existing`, or a folder takes no file.
+    """
+    tried = set()
+    for path in paths:
+        refuse_existing(path, force=force)
+        folder = next((place for place in path.parents if place.exists()), Path())
+        if not folder.is_dir():
+            raise SegFormerError(f"cannot write {path}: {folder} is a file", where=str(folder.absolute()))
+        if folder not in tried:
+            tried.add(folder)
+            _try_folder(folder, path)
+
+
+def _try_folder(folder: Path, path: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SegFormerError(
+            f"cannot write {path}: no file can be made in {folder} ({reason})", where=str(folder.absolute())
+        ) from error
 
 
 def _flush(path: Path) -> None:

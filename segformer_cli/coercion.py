@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -51,6 +53,34 @@ def coerce(value: object, kind: Any) -> object:
     raise NotAccepted(describe(kind))
 
 
+def of_kind(value: object, kind: Any) -> object:
+    """A value of Python as its type asks for it: a path for a text, a list for a tuple, numpy's numbers are taken.
+
+    Nothing else is made of it, unlike by `coerce`: "2" is no number here.
+
+    >>> of_kind(PurePath("a/b"), str), of_kind([1, 2], tuple[int, int]), of_kind(None, int | None)
+    ('a/b', (1, 2), None)
+
+    Raises:
+        NotAccepted: it is of another type; the hint says what to write in its place, where that is clear.
+    """
+    origin, members = get_origin(kind), get_args(kind)
+    try:
+        if origin in (Union, UnionType):
+            return _of_member(value, kind)
+        if origin is tuple and isinstance(value, (list, tuple)):
+            kinds = [members[0]] * len(value) if members[-1] is Ellipsis else members
+            if len(kinds) == len(value):
+                return tuple(of_kind(part, member) for part, member in zip(value, kinds, strict=True))
+        if origin is Literal and value in members:
+            return value
+        if origin is None:
+            return _plain_of_kind(value, kind)
+    except NotAccepted:
+        pass
+    raise NotAccepted(describe(kind), _instead(value, kind))
+
+
 def describe(kind: Any) -> str:
     """What a type accepts, in words.
 
@@ -91,6 +121,40 @@ def written(value: object) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_member(value: object, kind: Any) -> object:
+    for member in get_args(kind):
+        if member is NoneType and value is None:
+            return None
+        if member is not NoneType and value is not None:
+            try:
+                return of_kind(value, member)
+            except NotAccepted:
+                pass
+    raise NotAccepted(describe(kind))
+
+
+def _plain_of_kind(value: object, kind: Any) -> object:
+    if isinstance(value, bool):
+        if kind is bool:
+            return value
+    elif kind is str and isinstance(value, (str, PurePath)):
+        return str(value)
+    elif kind in (int, float) and isinstance(value, Integral):
+        return int(value)
+    elif kind is float and isinstance(value, Real):
+        return float(value)
+    raise NotAccepted(describe(kind))
+
+
+def _instead(value: object, kind: Any) -> str | None:
+    """What to write in place of a value that is right but for its type: 128 for "128"; or the closest choice."""
+    try:
+        meant = coerce(value, kind)
+    except NotAccepted as error:
+        return error.hint
+    return f"write {meant!r}"
 
 
 def _member(value: object, kind: Any) -> object:

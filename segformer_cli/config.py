@@ -52,6 +52,11 @@ class Range:
         return "be " + " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Marks a list of texts in which a text given alone is one of them, commas and all; others are divided there."""
+
+
 SHARE = Range(0, 1)
 COUNT = Range(1)
 NOT_NEGATIVE = Range(0)
@@ -91,7 +96,7 @@ class EvalConfig:
         None
     )
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
-    split: Annotated[str, Doc("train, val or test")] = "val"
+    split: Annotated[str, Doc("train, val or test; or all, of a folder that is not divided into these")] = "val"
     limit: Annotated[int | None, Doc("score only the first N images"), COUNT] = None
     predictions: Annotated[str | None, Doc("a folder of masks that any tool made, scored in place of weights")] = None
     prediction_ids: Annotated[
@@ -114,7 +119,7 @@ class EvalConfig:
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
     batch_size: Annotated[int, Doc("images a step; only images of one size share a step"), COUNT] = 1
     workers: Annotated[int, Doc("processes that read files; 0 reads in the main one"), NOT_NEGATIVE] = 0
-    group: Annotated[tuple[str, ...], Doc("NAME=CLASS,CLASS: also score these classes as one")] = ()
+    group: Annotated[tuple[str, ...], Doc("NAME=CLASS,CLASS: also score these classes as one"), Whole()] = ()
     dialect: Annotated[tuple[str, ...], Doc("also what these tools' averaging gives: mmseg, paddle ..., or all")] = ()
     boundary: Annotated[bool, Doc("also boundary IoU and trimap IoU")] = False
     boundary_width: Annotated[float, Doc("of the boundary, as a share of the picture's diagonal"), POSITIVE] = 0.02
@@ -130,7 +135,9 @@ class EvalConfig:
     seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
     submission: Annotated[str | None, Doc("folder for masks in the form that the data set's test server takes")] = None
     report: Annotated[str | None, Doc("an HTML file of its own with everything to look at")] = None
-    out: Annotated[str | None, Doc("folder for result.json and per_image.npz; default: none is written")] = None
+    out: Annotated[
+        str | None, Doc("folder for result.json and per_image.npz; default: runs/eval/<n>, none from Python")
+    ] = None
     min_miou: Annotated[float | None, Doc("exit 3 when mIoU is below this fraction"), SHARE] = None
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
@@ -149,7 +156,107 @@ class CompareConfig:
     ] = None
     resamples: Annotated[int, Doc("of the images, for the 95 % interval"), COUNT] = 1000
     seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
-    require_better: Annotated[bool, Doc("exit 3 unless the whole interval of B - A is above zero")] = False
+    require_better: Annotated[
+        bool, Doc("exit 3 unless the whole interval of B - A is above zero, drawn from at least five images or groups")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustConfig:
+    """Keys of `segformer eval-robust`."""
+
+    weights: Annotated[str | None, Doc("WEIGHTS; default: `sample` on sample data, b0-cityscapes on Cityscapes")] = (
+        None
+    )
+    data: Annotated[str | None, Doc("DATA; default: $CITYSCAPES_DATASET, else `sample`")] = None
+    split: Annotated[str, Doc("train, val or test")] = "val"
+    limit: Annotated[int | None, Doc("score only N images, evenly spaced over the split"), COUNT] = None
+    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
+    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
+    cityscapes_c: Annotated[bool, Doc("the paper's 72 variants; the same as protocol: cityscapes-c, the default")] = (
+        False
+    )
+    protocol: Annotated[
+        str | None, Doc("cityscapes-c, all19, fan, blur, noise, digital, weather, or none: clean images only")
+    ] = None
+    corruptions: Annotated[tuple[str, ...] | None, Doc("in place of the protocol's")] = None
+    severities: Annotated[tuple[int, ...] | None, Doc("1 to 5, for every corruption, in place of the protocol's")] = (
+        None
+    )
+    seed: Annotated[int, Doc("of the corruptions"), NOT_NEGATIVE] = 0
+    rng: Annotated[
+        Literal["fast", "reference"], Doc("where chance comes from; reference draws as imagecorruptions does")
+    ] = "fast"
+    channel_order: Annotated[
+        Literal["rgb", "bgr"], Doc("bgr corrupts as FAN and the tools of OpenMMLab do, without meaning to")
+    ] = "rgb"
+    frost_dir: Annotated[
+        str | None, Doc("folder of the five original frost textures; default: drawn ones, which are not comparable")
+    ] = None
+    cd_reference: Annotated[
+        str | None, Doc("what CD and rCD are beside: a row of Table 5 (dlv3plus-mbv2 ...), or a result's folder")
+    ] = None
+    resolution_sweep: Annotated[bool, Doc("also clean scores at several sizes, whole and in windows (Table 1c)")] = (
+        False
+    )
+    sweep_sizes: Annotated[
+        tuple[int, ...] | None, Doc("short sides of the sweep; default: 1/2, 5/8, 3/4, 1 and 5/4 of the pictures' own"),
+        SIDES,
+    ] = None
+    conditions: Annotated[
+        str | None, Doc("a pattern of image names: also a clean score for each text that it matches; ACDC has its own")
+    ] = None
+    inference: Annotated[
+        str | None, Doc("how pictures pass the network, as eval's protocol; default: the checkpoint's own")
+    ] = None
+    size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: inference's")] = None
+    window: Annotated[tuple[int, int] | None, Doc("height and width of sliding windows"), SIDES] = None
+    stride: Annotated[tuple[int, int] | None, Doc("steps of the window down and right; default: 3/4 of it"), COUNT] = (
+        None
+    )
+    calibration: Annotated[bool, Doc("also the calibration error (ECE) under every corruption")] = False
+    batch_size: Annotated[int, Doc("variants of one picture that pass the network together"), COUNT] = 1
+    workers: Annotated[
+        int | None, Doc("processes that read and corrupt; default: chosen from the machine's cores"), NOT_NEGATIVE
+    ] = None
+    group_images: Annotated[
+        str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
+    ] = None
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), NOT_NEGATIVE] = 1000
+    report: Annotated[str | None, Doc("an HTML file of its own with everything to look at")] = None
+    out: Annotated[str | None, Doc("folder of the result and of what a stopped run goes on from")] = None
+    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
+    precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
+    force: Annotated[bool, Doc("overwrite files that exist, and start again what was stopped")] = False
+    offline: Annotated[bool, Doc("never touch the network")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptConfig:
+    """Keys of `segformer corrupt`."""
+
+    inputs: Annotated[tuple[str, ...], Doc("pictures, folders or globs, or one data set as NAME:PATH")] = ()
+    out: Annotated[str | None, Doc("the folder to write to; default: runs/corrupt/<n>")] = None
+    split: Annotated[str, Doc("of a data set: train, val or test")] = "val"
+    limit: Annotated[int | None, Doc("take only the first N pictures"), COUNT] = None
+    all: Annotated[bool, Doc("all 19 corruptions at all severities; the same as protocol: all19")] = False
+    protocol: Annotated[str | None, Doc("cityscapes-c (default), all19, fan, blur, noise, digital or weather")] = None
+    corruptions: Annotated[tuple[str, ...] | None, Doc("in place of the protocol's")] = None
+    severities: Annotated[tuple[int, ...] | None, Doc("1 to 5, for every corruption, in place of the protocol's")] = (
+        None
+    )
+    seed: Annotated[int, Doc("of the corruptions"), NOT_NEGATIVE] = 0
+    rng: Annotated[
+        Literal["fast", "reference"], Doc("where chance comes from; reference draws as imagecorruptions does")
+    ] = "fast"
+    channel_order: Annotated[
+        Literal["rgb", "bgr"], Doc("bgr corrupts as FAN and the tools of OpenMMLab do, without meaning to")
+    ] = "rgb"
+    frost_dir: Annotated[str | None, Doc("folder of the five original frost textures; default: drawn ones")] = None
+    workers: Annotated[
+        int | None, Doc("processes that corrupt and write; default: chosen from the machine's cores"), NOT_NEGATIVE
+    ] = None
+    force: Annotated[bool, Doc("overwrite files that exist")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,10 @@ def read_mask(path: Path) -> Ids:
         wide = np.asarray(image)
         if wide.min(initial=0) >= 0 and wide.max(initial=0) <= 65535:
             return wide.astype(np.uint16)
+        raise ImageError(
+            f"{path.name} holds the values {wide.min()} to {wide.max()}, ids of classes lie in 0 to 65535",
+            where=str(path),
+        )
     channels = np.asarray(image)
     if channels.ndim == 3 and (channels[..., :1] == channels[..., :3]).all():
         return np.ascontiguousarray(channels[..., 0])

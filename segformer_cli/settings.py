@@ -7,14 +7,15 @@ means: `no` is a name where a name is wanted and false where a switch is.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from segformer_cli import config
-from segformer_cli.coercion import NotAccepted, coerce, describe, shown, written
-from segformer_cli.config import Doc, Range
+from segformer_cli.coercion import NotAccepted, coerce, describe, of_kind, shown, written
+from segformer_cli.config import Doc, Range, Whole
 from segformer_cli.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def resolve(
     Raises:
         ConfigError: a key is unknown, a value is none its key accepts, a file cannot be read.
     """
-    types, ranges = _types(cls), _ranges(cls)
+    types = _types(cls)
     entries = [
-        *(_file_entries(file) if file is not None else ()),
+        *(_file_entries(file, example=_example(cls)) if file is not None else ()),
         *_variable_entries(environ or {}, types, warn),
-        *(_set_entry(text) for text in sets),
+        *(_set_entry(text, example=_example(cls)) for text in sets),
         *(
             Entry(key, value, "--" + key.replace("_", "-"))
             for key, value in (flags or {}).items()
@@ -84,17 +85,23 @@ def resolve(
     ]
     if "preset" in types:
         entries = [*_recipe(entries, preset), *entries]
-    return cls(**{entry.key: _coerced(entry, types, ranges) for entry in entries})
+    return cls(**{entry.key: _coerced(entry, cls) for entry in entries})
 
 
-def check_ranges(instance: DataclassInstance) -> None:
-    """Nothing where every number of a configuration lies in its field's range; for those made in Python.
+def checked(instance: Config) -> Config:
+    """The same configuration, each value of the type that its field asks for; for those made in Python.
+
+    A path stands for its text, a list for a tuple. What is at its default is not judged.
 
     Raises:
-        ConfigError: the first that does not, with the range.
+        ConfigError: a value is of another type, an empty text, or a number out of its range.
     """
-    for key, allowed in _ranges(type(instance)).items():
-        _check_range(key, getattr(instance, key), allowed)
+    found = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if value is not field.default:
+            found[field.name] = _typed(field.name, value, type(instance))
+    return dataclasses.replace(instance, **found)
 
 
 def changed(instance: DataclassInstance) -> dict[str, object]:
@@ -110,9 +117,10 @@ def document(cls: type[DataclassInstance]) -> tuple[Row, ...]:
     """Every key of a command: what it accepts, its default, its meaning."""
     rows = []
     for field in dataclasses.fields(cls):
-        kind, doc, *rest = get_args(get_type_hints(cls, include_extras=True)[field.name])
+        kind, doc, *_ = get_args(get_type_hints(cls, include_extras=True)[field.name])
         assert isinstance(doc, Doc)
-        accepts = "; must ".join([describe(kind), *map(str, rest)])
+        allowed = _ranges(cls).get(field.name)
+        accepts = describe(kind) + (f"; must {allowed}" if allowed else "")
         rows.append(Row(field.name, accepts, written(field.default), doc.text))
     return tuple(rows)
 
@@ -134,32 +142,67 @@ def presets() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def _types(cls: type[DataclassInstance]) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
     return {key: get_args(hint)[0] if get_origin(hint) is Annotated else hint for key, hint in hints.items()}
 
 
+@functools.cache
 def _ranges(cls: type[DataclassInstance]) -> dict[str, Range]:
     hints = get_type_hints(cls, include_extras=True)
     return {key: note for key, hint in hints.items() for note in get_args(hint)[1:] if isinstance(note, Range)}
 
 
-def _coerced(entry: Entry, types: Mapping[str, Any], ranges: Mapping[str, Range]) -> object:
-    if entry.key not in types:
-        raise ConfigError(
-            f"there is no key {entry.key!r}", where=f"in {entry.place}", hint=did_you_mean(entry.key, types)
-        )
+@functools.cache
+def _wholes(cls: type[DataclassInstance]) -> frozenset[str]:
+    """The keys marked `Whole`."""
+    hints = get_type_hints(cls, include_extras=True)
+    return frozenset(key for key, hint in hints.items() if any(isinstance(note, Whole) for note in get_args(hint)))
+
+
+def _example(cls: type[DataclassInstance]) -> str:
+    """A key of the command that takes a number, to be shown where something else was written."""
+    numbers = [field for field in dataclasses.fields(cls) if type(field.default) in (int, float)]
+    return f"{numbers[0].name}={numbers[0].default}"
+
+
+def _coerced(entry: Entry, cls: type[DataclassInstance]) -> object:
+    key, where = entry.key, f"in {entry.place}"
+    types = _types(cls)
+    if key not in types:
+        raise ConfigError(f"there is no key {key!r}", where=where, hint=did_you_mean(key, types))
+    _refuse_empty(key, entry.value, types[key], where)
+    alone = key in _wholes(cls) and isinstance(entry.value, str)
     try:
-        value = coerce(entry.value, types[entry.key])
+        value = coerce([entry.value] if alone else entry.value, types[key])
     except NotAccepted as error:
         raise ConfigError(
-            f"{entry.key} is {shown(entry.value)}; accepted: {error.accepted}",
-            where=f"in {entry.place}",
-            hint=error.hint,
+            f"{key} is {shown(entry.value)}; accepted: {error.accepted}", where=where, hint=error.hint
         ) from None
-    if entry.key in ranges:
-        _check_range(entry.key, value, ranges[entry.key], f"in {entry.place}")
+    if key in _ranges(cls):
+        _check_range(key, value, _ranges(cls)[key], where)
     return value
+
+
+def _typed(key: str, given: object, cls: type[DataclassInstance]) -> object:
+    """A value of Python as its field wants it."""
+    kind = _types(cls)[key]
+    _refuse_empty(key, given, kind)
+    try:
+        value = of_kind(given, kind)
+    except NotAccepted as error:
+        hint = f"write {(given,)!r}" if key in _wholes(cls) and isinstance(given, str) else error.hint
+        raise ConfigError(f"{key} is {given!r}; accepted: {error.accepted}", hint=hint) from None
+    if key in _ranges(cls):
+        _check_range(key, value, _ranges(cls)[key])
+    return value
+
+
+def _refuse_empty(key: str, value: object, kind: Any, where: str | None = None) -> None:
+    """An empty text is nearly always a variable of a script that is not set; null says "none" in its place."""
+    if isinstance(value, str) and not value.strip() and str in (kind, *get_args(kind)):
+        raise ConfigError(f"{key} is an empty text", where=where, hint=f"give {describe(kind)}, or leave {key} out")
 
 
 def _check_range(key: str, value: Any, allowed: Range, where: str | None = None) -> None:
@@ -220,10 +263,10 @@ def _known_variables() -> set[str]:
     return keys | {"SEGFORMER_DEBUG", "SEGFORMER_CACHE"}
 
 
-def _set_entry(text: str) -> Entry:
+def _set_entry(text: str, *, example: str) -> Entry:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text!r} has no KEY=VALUE", hint="write --set lr=1e-4")
+        raise ConfigError(f"--set {text!r} has no KEY=VALUE", hint=f"write --set {example}")
     return Entry(key.strip().replace("-", "_"), _scalar(value.strip()), f"--set {text}")
 
 
@@ -240,7 +283,7 @@ def _scalar(text: str) -> object:
         return text
 
 
-def _file_entries(path: Path, *, keep_description: bool = False) -> list[Entry]:
+def _file_entries(path: Path, *, example: str = "", keep_description: bool = False) -> list[Entry]:
     """The keys of a YAML file, each with its line; `description` is for readers of the file."""
     import yaml
 
@@ -254,7 +297,8 @@ def _file_entries(path: Path, *, keep_description: bool = False) -> list[Entry]:
     if node is None:
         return []
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{path} holds no keys", hint="write one `key: value` a line, such as `lr: 6e-5`")
+        hint = f"write one `key: value` a line, such as `{example.replace('=', ': ')}`"
+        raise ConfigError(f"{path} holds no keys", hint=hint)
     entries = _keys(node, str(path))
     return [entry for entry in entries if keep_description or entry.key != "description"]
 

@@ -166,3 +166,9 @@ def test_a_png_that_claims_to_be_huge_is_an_error_and_not_decoded(tmp_path: Path
     path.write_bytes(data[:8] + chunk + data[33:])
     with pytest.raises(ImageError, match="more pixels than is safe"):
         read_image(path)
+
+
+def test_ids_that_no_mask_can_hold_are_named_as_such(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 70_000]], np.int32)).save(tmp_path / "wide.tif")
+    with pytest.raises(ImageError, match=r"wide.tif holds the values 0 to 70000, ids of classes lie in 0 to 65535"):
+        read_mask(tmp_path / "wide.tif")

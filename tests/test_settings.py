@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segformer_cli import settings as under_test
-from segformer_cli.config import Doc, EvalConfig, PredictConfig, Range, TrainConfig
+from segformer_cli.config import CompareConfig, Doc, EvalConfig, PredictConfig, Range, TrainConfig, Whole
 from segformer_cli.errors import ConfigError
-from segformer_cli.settings import check_ranges, document, presets, resolve, to_yaml
+from segformer_cli.settings import checked, document, presets, resolve, to_yaml
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class Toy:
     size: Annotated[tuple[int, int], Doc("height and width")] = (1, 2)
     span: Annotated[tuple[float, float] | None, Doc("from, to")] = None
     tags: Annotated[tuple[Literal["a", "b"], ...], Doc("marks")] = ("a",)
+    parts: Annotated[tuple[str, ...], Doc("what it is made of"), Whole()] = ()
 
 
 def write(path: Path, text: str) -> Path:
@@ -90,6 +93,9 @@ def test_of_two_sets_of_one_key_the_last_wins() -> None:
         ("span=0.5,2", (0.5, 2.0)),
         ("tags=a,b", ("a", "b")),
         ("tags=[]", ()),
+        ("parts=wheel=2,4", ("wheel=2,4",)),
+        ("parts=['wheel=2,4', bell]", ("wheel=2,4", "bell")),
+        ("parts=[]", ()),
     ],
 )
 def test_a_text_means_what_the_type_of_its_key_asks_for(text: str, value: object) -> None:
@@ -218,7 +224,7 @@ def test_a_number_without_a_meaning_is_an_error_from_python_and_from_text(
     config: TrainConfig | EvalConfig | PredictConfig, message: str, hint: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_ranges(config)
+        checked(config)
     assert (caught.value.message, caught.value.where, caught.value.hint) == (message, None, hint)
     changed = {key: value for key, value in vars(config).items() if value != getattr(type(config)(), key)}
     (key,) = changed
@@ -229,19 +235,89 @@ def test_a_number_without_a_meaning_is_an_error_from_python_and_from_text(
         assert (caught.value.message, caught.value.where, caught.value.hint) == (message, where, hint)
 
 
+@pytest.mark.parametrize(
+    ("config", "message", "hint"),
+    [
+        (EvalConfig(precision="fp64"), "precision is 'fp64'; accepted: one of auto, fp32", "did you mean fp16?"),  # type: ignore[arg-type]
+        (EvalConfig(size=128), "size is 128; accepted: a text", "write '128'"),  # type: ignore[arg-type]
+        (EvalConfig(window=128), "window is 128; accepted: two whole numbers", "write (128, 128)"),  # type: ignore[arg-type]
+        (EvalConfig(window=(64, 64.5)), "window is (64, 64.5); accepted: two", None),  # type: ignore[arg-type]
+        (EvalConfig(limit="2"), "limit is '2'; accepted: a whole number", "write 2"),  # type: ignore[arg-type]
+        (EvalConfig(limit=True), "limit is True; accepted: a whole number", None),
+        (EvalConfig(batch_size=2.0), "batch_size is 2.0; accepted: a whole number", None),  # type: ignore[arg-type]
+        (EvalConfig(min_miou="0.5"), "min_miou is '0.5'; accepted: a number", "write 0.5"),  # type: ignore[arg-type]
+        (EvalConfig(boundary="yes"), "boundary is 'yes'; accepted: true or false", "write True"),  # type: ignore[arg-type]
+        (EvalConfig(boundary=None), "boundary is None; accepted: true or false", None),  # type: ignore[arg-type]
+        (EvalConfig(data=None), "data is None; accepted: a text", None),  # type: ignore[arg-type]
+        (EvalConfig(dialect="mmseg"), "dialect is 'mmseg'; accepted: a list, each a text", "write ('mmseg',)"),  # type: ignore[arg-type]
+        (EvalConfig(group="a=car,bus"), "group is 'a=car,bus'; accepted: a list", "write ('a=car,bus',)"),  # type: ignore[arg-type]
+        (PredictConfig(save=("mask", "ovrlay")), "save is ('mask', 'ovrlay'); accepted", "did you mean overlay?"),  # type: ignore[arg-type]
+        (CompareConfig(resamples="9"), "resamples is '9'; accepted: a whole number", "write 9"),  # type: ignore[arg-type]
+    ],
+    ids=lambda value: str(value).partition(";")[0] if isinstance(value, str) else "",
+)
+def test_a_value_of_python_of_the_wrong_type_is_an_error_that_says_what_to_write(
+    config: EvalConfig, message: str, hint: str | None
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(config)
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint == hint
+
+
+def test_paths_lists_and_numbers_of_numpy_stand_for_what_a_field_asks_for() -> None:
+    given = EvalConfig(
+        data=Path("a") / "b",  # type: ignore[arg-type]
+        window=[64, np.int64(96)],  # type: ignore[arg-type]
+        dialect=["mmseg"],  # type: ignore[arg-type]
+        limit=np.int32(3),  # type: ignore[arg-type]
+        min_miou=np.float32(0.5),  # type: ignore[arg-type]
+        boundary_width=1,
+    )
+    found = checked(given)
+    assert found == EvalConfig(
+        data=str(Path("a") / "b"), window=(64, 96), dialect=("mmseg",), limit=3, min_miou=0.5, boundary_width=1
+    )
+    assert [type(value) for value in (*(found.window or ()), found.limit, found.min_miou)] == [int, int, int, float]
+    assert checked(found) == found
+
+
+@pytest.mark.parametrize("key", ["data", "weights", "out", "report", "split"])
+def test_an_empty_text_is_refused_wherever_it_is_written(key: str, tmp_path: Path) -> None:
+    sources: list[Callable[[], EvalConfig]] = [
+        lambda: resolve(EvalConfig, flags={key: ""}),
+        lambda: resolve(EvalConfig, sets=[f"{key}=' '"]),
+        lambda: resolve(EvalConfig, file=write(tmp_path / "e.yaml", f'{key}: ""\n')),
+        lambda: checked(EvalConfig(**{key: ""})),  # type: ignore[arg-type]
+    ]
+    for source in sources:
+        with pytest.raises(ConfigError, match=f"{key} is an empty text"):
+            source()
+
+
+def test_the_hints_show_a_key_that_the_command_has(tmp_path: Path) -> None:
+    for cls, example in ((EvalConfig, "batch_size=1"), (TrainConfig, "batch_size=8"), (PredictConfig, "opacity=0.5")):
+        with pytest.raises(ConfigError) as caught:
+            resolve(cls, sets=["anything"])
+        assert caught.value.hint == f"write --set {example}"
+        with pytest.raises(ConfigError) as caught:
+            resolve(cls, file=write(tmp_path / "list.yaml", "- a\n"))
+        assert example.replace("=", ": ") in str(caught.value.hint)
+
+
 def test_the_bounds_of_a_range_belong_to_it_as_named() -> None:
     assert Range(0, 1).holds(0)
     assert Range(0, 1).holds(1)
     assert not Range(above=0).holds(0)
     assert not Range(below=1).holds(1)
-    check_ranges(EvalConfig(limit=None, workers=0, min_miou=1.0))
+    checked(EvalConfig(limit=None, workers=0, min_miou=1.0))
 
 
 @pytest.mark.parametrize("name", [None, *presets()])
 def test_defaults_and_presets_lie_in_their_ranges(name: str | None) -> None:
-    check_ranges(resolve(TrainConfig, preset=name))
+    checked(resolve(TrainConfig, preset=name))
     for cls in (EvalConfig, PredictConfig):
-        check_ranges(cls())
+        checked(cls())
 
 
 def test_the_range_of_a_key_is_documented() -> None:
@@ -259,7 +335,8 @@ def test_a_set_without_an_equals_sign_is_an_error() -> None:
         resolve(Toy, sets=["count"])
 
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12)
+letters = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+texts = st.text(letters, min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 

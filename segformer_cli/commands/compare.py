@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +22,9 @@ EXAMPLES = epilog(
     note="Also: --group-images, --seed, --json, -q, -v, --no-progress (see segformer --help).",
 )
 
+# They may come from --config too.
+First = typer.Argument(metavar="A", help="A folder that eval -o wrote.", show_default=False)
+Second = typer.Argument(metavar="B", help="Another, on the same images.", show_default=False)
 RequireBetter = o.switch_option(
     "--require-better", help="Exit 3 unless the whole interval is above zero.", hidden=False
 )
@@ -30,8 +32,8 @@ RequireBetter = o.switch_option(
 
 def compare(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="A folder that eval -o wrote.", show_default=False)],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another, on the same images.", show_default=False)],
+    a: Annotated[str | None, First] = None,
+    b: Annotated[str | None, Second] = None,
     group_images: so.GroupImagesOption = None,
     resamples: so.ResamplesOption = None,
     seed: so.DrawSeedOption = None,
@@ -58,15 +60,16 @@ def compare(
         console.done(
             found.to_json(),
             summary=score_tables.difference_summary(found),
-            next_command=f"segformer predict INPUT -w WEIGHTS_OF_{'B' if found.better else 'A'} -o out/",
+            next_command=_next(found),
             error=_not_better(found) if settings.require_better else None,
         )
 
 
-def _not_better(found: ResultDifference) -> CheckFailed | None:
-    if found.better:
+def _next(found: ResultDifference) -> str | None:
+    if found.same:
         return None
-    low, high = found.ci95
-    if math.isnan(low):
-        return CheckFailed("B is not surely better than A: there is no interval")
-    return CheckFailed(f"B is not surely better than A: B - A lies in [{100 * low:+.2f}, {100 * high:+.2f}] points")
+    return f"segformer predict INPUT -w WEIGHTS_OF_{'B' if found.better else 'A'} -o out/"
+
+
+def _not_better(found: ResultDifference) -> CheckFailed | None:
+    return None if found.better else CheckFailed(f"B is not surely better than A: {found.why_not_better}")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+LEAST_NAME = 6
+"""To so many letters a name is cut on a narrow terminal before lines run over."""
+
+
 class Verdict(Exception):
     """A report was made, yet the command ends with `error`: a check's no, inputs that failed.
 
@@ -119,10 +123,11 @@ class Console(AbstractContextManager["Console"]):
         *,
         artifacts: Sequence[str] = (),
         summary: str | None = None,
+        notes: Sequence[str] = (),
         next_command: str | None = None,
         error: SegFormerError | None = None,
     ) -> None:
-        """The end of the command: one JSON object, or the summary and the likely next command.
+        """The end of the command: one JSON object, or the summary, notes, and the likely next command.
 
         Raises:
             Verdict: there is an `error` that decides the exit code although the report stands.
@@ -135,7 +140,9 @@ class Console(AbstractContextManager["Console"]):
                 print(as_text(document))
         else:
             if summary and not follows():
-                print("\n" + summary if self._tables else summary)
+                print("\n" + summary if self._tables else summary, flush=True)
+            for note in notes:
+                self.say(note)
             if next_command and error is None:
                 self.say(f"next: {next_command}")
         if error is not None:
@@ -155,7 +162,8 @@ class Console(AbstractContextManager["Console"]):
             self._stage = step.stage
             self._bar.start()
         assert self._bar is not None and self._task is not None
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in step.figures.items())
+        defined = {name: value for name, value in step.figures.items() if not math.isnan(value)}
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in defined.items())
         self._bar.update(self._task, completed=step.done, total=step.total, figures=figures)
 
     def _close_bar(self) -> None:
@@ -203,20 +211,37 @@ def _cell(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def _are_figures(column: Sequence[str]) -> bool:
+    return not any(letter.isalpha() for text in column for letter in text)
+
+
 def _rich_table(
     title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]
 ) -> None:
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console as RichConsole
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
+    console = RichConsole()
+    figures = [flush_right or _are_figures(column) for flush_right, *column in zip(right, *cells, strict=True)]
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for name, flush_right in zip(columns, right, strict=True):
-        table.add_column(name, justify="right" if flush_right else "left")
+    for name, flush_right, figure in zip(columns, right, figures, strict=True):
+        table.add_column(name, justify="right" if flush_right else "left", no_wrap=figure)
     for row in cells:
         table.add_row(*map(Text, row))
-    RichConsole().print(table)
+    if all(figures[1:]):
+        # Figures are never cut: the names before them give way, and where that is not enough the lines run over.
+        wide = console.options.update(max_width=10_000)
+        table.collapse_padding = Measurement.get(console, wide, table).maximum > console.width
+        wanted = Measurement.get(console, wide, table).maximum
+        names = max(cell_len(text) for text in (columns[0], *(row[0] for row in cells)))
+        kept = max(min(names, LEAST_NAME), names - max(0, wanted - console.width))
+        table.columns[0].no_wrap, table.columns[0].max_width = True, kept
+        console = RichConsole(width=max(console.width, wanted - names + kept))
+    console.print(table)
 
 
 def _new_bar(unit: str) -> Bar:

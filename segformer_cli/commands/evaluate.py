@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,8 +26,8 @@ EXAMPLES = epilog(
     "segformer eval -w runs/train/NAME -d my-pictures/ -o scores/a --min-miou 0.6 --json",
     note=o.also(
         "--by-name", "--alias", "--group", "--group-images", "--object-sizes", "--boundary", "--fit-temperature",
-        "--submission", "--all", "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix",
-        "--mask-suffix",
+        "--submission", "--all (a row for every class; else, of more than 40, the ten worst and the ten best)",
+        "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix", "--mask-suffix",
     ),
 )
 
@@ -80,7 +83,8 @@ def evaluate(
         if dry_run:
             console.done({"config": settings}, summary=evaluation.plan(settings))
             return
-        result = evaluation.evaluate(settings, console.progress)
+        with _folder(settings) as place:
+            result = evaluation.evaluate(replace(settings, out=place), console.progress)
         if follows():
             return
         for warning in result.warnings:
@@ -90,23 +94,36 @@ def evaluate(
             result.to_json(),
             artifacts=result.artifacts,
             summary=score_tables.summary(result),
+            notes=[f"wrote {path}" for path in result.artifacts],
             next_command=_next(settings, result),
             error=_too_low(result, settings.min_miou),
         )
 
 
+def _folder(settings: EvalConfig) -> AbstractContextManager[str | None]:
+    """The folder for the result: as asked for, else a new one. Of several processes the first one makes it."""
+    from segformer_cli.workflows.results import numbered_folder
+
+    return nullcontext(settings.out) if settings.out or follows() else numbered_folder("eval")
+
+
 def _next(settings: EvalConfig, result: Evaluation) -> str:
-    if settings.fit_temperature and result.artifacts and settings.out:
+    if settings.fit_temperature:
         return f"segformer eval -w {result.artifacts[0]} -d DATA --calibration"
-    if settings.out:
+    if settings.out and result.labelled:
         return f"segformer compare OTHER {settings.out}"
     if settings.predictions:
         return f"segformer eval --predictions {settings.predictions} -d {settings.data} --report report.html"
-    return f"segformer predict INPUT -w {settings.weights or 'sample'} -o out/ --save mask,overlay"
+    from segformer_cli.workflows.sources import default_weights
+
+    weights = settings.weights or default_weights(settings.data)
+    return f"segformer predict INPUT -w {weights} -o out/ --save mask,overlay"
 
 
 def _too_low(result: Evaluation, least: float | None) -> CheckFailed | None:
-    # Written so that an undefined mIoU fails the check.
     if least is None or result.miou >= least:
         return None
+    if math.isnan(result.miou):
+        why = "every pixel is ignored" if result.labelled else "the split has no labels"
+        return CheckFailed(f"mIoU is undefined, since {why}: it is not the {least:g} or more that --min-miou asks for")
     return CheckFailed(f"mIoU {result.miou:.4f} is not the {least:g} or more that --min-miou asks for")

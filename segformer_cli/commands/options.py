@@ -150,13 +150,17 @@ OfflineOption = Annotated[bool | None, switch_option("--offline", help="Never to
 def help_config(cls: type[DataclassInstance]) -> Any:
     """The option --help-config of a command: lists every key of its configuration, then ends."""
 
-    def show(asked: bool) -> None:
+    def show(context: typer.Context, asked: bool) -> None:
         if not asked:
             return
         from segformer_cli.settings import document
 
+        # The other options are not read yet; `app.main` leaves the words of the command line here.
+        console = Console(context.command_path.partition(" ")[2], json_output="--json" in (context.obj or ()))
         rows = [(row.key, row.default, row.accepts, row.doc) for row in document(cls)]
-        Console("help-config").table("", ["key", "default", "accepts", "meaning"], rows)
+        columns = ["key", "default", "accepts", "meaning"]
+        console.table("", columns, rows)
+        console.done({"keys": [dict(zip(columns, row, strict=True)) for row in rows]})
         raise typer.Exit
 
     return typer.Option(

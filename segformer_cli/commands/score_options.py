@@ -9,7 +9,9 @@ from segformer_cli.commands.options import HOW, OUTPUT, WHAT, switch_option, tex
 Text = str | None
 Switch = bool | None
 
-SplitOption = Annotated[Text, text_option("--split", metavar="NAME", help="train, val (default) or test.", panel=WHAT)]
+SplitOption = Annotated[
+    Text, text_option("--split", metavar="NAME", help="train, val (default), test or all.", panel=WHAT)
+]
 LimitOption = Annotated[Text, text_option("--limit", metavar="N", help="Score only the first N images.", panel=WHAT)]
 PredictionsOption = Annotated[
     Text, text_option("--predictions", metavar="FOLDER", help="Score masks of any tool, not weights.", panel=WHAT)
@@ -55,7 +57,7 @@ GroupImagesOption = Annotated[
     ),
 ]
 DialectOption = Annotated[
-    Text,
+    list[str] | None,
     text_option(
         "--dialect", metavar="TOOL", help="Also by another tool's rule: mmseg, paddle ... or all.", panel=OUTPUT
     ),
@@ -91,5 +93,7 @@ MinMiouOption = Annotated[
 ]
 ScoreOutOption = Annotated[
     Text,
-    text_option("--out", "-o", metavar="FOLDER", help="Write result.json and per_image.npz there.", panel=OUTPUT),
+    text_option(
+        "--out", "-o", metavar="FOLDER", help="For result.json, per_image.npz; default: below runs/.", panel=OUTPUT
+    ),
 ]

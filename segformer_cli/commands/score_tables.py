@@ -21,7 +21,9 @@ LONGEST_NAME = 22
 
 
 def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
-    """Every table of a result on stdout."""
+    """Every table of a result on stdout; none where there is no score."""
+    if not result.labelled:
+        return
     rows: Sequence[ClassScore] = result.per_class
     if len(rows) > MOST_CLASSES and not every_class:
         scored = sorted((row for row in rows if not math.isnan(row.iou)), key=lambda row: row.iou)
@@ -48,6 +50,8 @@ def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
 
 def summary(result: Evaluation) -> str:
     """The last lines: the score, how sure it is, how it came about."""
+    if not result.labelled:
+        return f"no score, since the split has no labels\n{result.protocol}"
     first = f"mIoU {_share(result.miou)}"
     if result.miou_ci95 is not None and not math.isnan(result.miou_ci95[0]):
         first += f" [{result.miou_ci95[0]:.3f}, {result.miou_ci95[1]:.3f}]"
@@ -59,6 +63,8 @@ def summary(result: Evaluation) -> str:
         lines.append(
             f"calibration: ECE {found.ece:.4f}, mean confidence {found.mean_confidence:.4f}, "
             f"accuracy {found.accuracy:.4f}, AURC {found.aurc:.4f}"
+            if found.pixels
+            else "calibration: undefined, since not one labelled pixel was counted"
         )
     if result.temperature is not None:
         fitted = result.temperature
@@ -75,7 +81,13 @@ def summary(result: Evaluation) -> str:
 
 
 def show_difference(console: Console, found: ResultDifference) -> None:
-    """The table of a comparison: B - A of each class, the largest loss first."""
+    """The table of a comparison: B - A of each corruption, or of each class, the largest loss first."""
+    if found.per_corruption:
+        corruptions = [
+            (row.corruption, row.a, row.b, _points(row.difference), _range(row.ci95)) for row in found.per_corruption
+        ]
+        console.table("", ["corruption", "A", "B", "B - A", "95 %"], corruptions)
+        return
     rows = sorted(found.per_class, key=lambda row: (math.isnan(row.difference), row.difference))
     cells = [(_short(row.name), row.a, row.b, _points(row.difference), _range(row.ci95)) for row in rows]
     console.table("", ["class", "A", "B", "B - A", "95 %"], cells)
@@ -83,8 +95,10 @@ def show_difference(console: Console, found: ResultDifference) -> None:
 
 def difference_summary(found: ResultDifference) -> str:
     """The verdict in words."""
-    verdict = "B is better" if found.better else "A is better" if found.ci95[1] < 0 else "no difference is sure"
-    scores = f"mIoU A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)}"
+    if math.isnan(found.difference):
+        return f"no difference: {found.why_not_better}"
+    verdict = "B is better" if found.better else "A is better" if found.worse else "no difference is sure"
+    scores = f"{found.score} A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)}"
     if math.isnan(found.ci95[0]):
         return f"{scores} points; {verdict}"
     return (

@@ -12,9 +12,14 @@ from segformer_cli.data.pairs import UNKNOWN, Pair, Split
 from segformer_cli.errors import DataError
 from segformer_cli.images import MASK_SUFFIXES, Ids, read_mask
 
+_LOSSY = (".jpg", ".jpeg", ".webp")
 
-def find_masks(folder: Path, split: Split) -> tuple[Path, ...]:
+
+def find_masks(folder: Path, split: Split, limit: int | None = None) -> tuple[Path, ...]:
     """The mask of each picture: the file below `folder` called as the picture, its key, or that with `_` and more.
+
+    Args:
+        limit: only those of the first pictures are asked for; the others still have a claim to theirs.
 
     Raises:
         DataError: there is no such folder, a picture has no mask, or it is not certain which one.
@@ -34,15 +39,13 @@ def find_masks(folder: Path, split: Split) -> tuple[Path, ...]:
                 claims.setdefault(pair, []).append(path)
             if pairs:
                 break
-    found = [named.get(pair) or begun.get(pair, []) for pair in split.pairs]
-    lacking = [pair for pair, candidates in zip(split.pairs, found, strict=True) if not candidates]
+    asked = split.first(limit).pairs
+    found = [named.get(pair) or begun.get(pair, []) for pair in asked]
+    lacking = [pair for pair, candidates in zip(asked, found, strict=True) if not candidates]
     if lacking:
-        raise DataError(
-            f"no mask found for {len(lacking)} of {len(split)} images (first: {lacking[0].key})",
-            where=f"looked for {lacking[0].key}.png below {folder}; found {_some(masks, folder)}",
-            hint="predict the missing ones, or score fewer images: --limit N, --split NAME",
-        )
-    for pair, candidates in zip(split.pairs, found, strict=True):
+        message = f"no mask found for {len(lacking)} of {len(asked)} images (first: {lacking[0].key})"
+        raise _no_masks(message, lacking[0], folder, lying, masks)
+    for pair, candidates in zip(asked, found, strict=True):
         if len(candidates) > 1:
             raise DataError(
                 f"{len(candidates)} masks could be that of {pair.key}",
@@ -50,7 +53,7 @@ def find_masks(folder: Path, split: Split) -> tuple[Path, ...]:
                 hint="leave one mask a picture in the folder",
             )
     chosen = tuple(candidates[0] for candidates in found)
-    _refuse_shared(chosen, split.pairs)
+    _refuse_shared(chosen, asked)
     return chosen
 
 
@@ -106,6 +109,17 @@ class _Owners:
         while (stem := stem.rpartition("_")[0]) and stem not in self.by_stem:
             pass
         return self.by_stem.get(stem, [])
+
+
+def _no_masks(
+    message: str, first: Pair, folder: Path, lying: Sequence[Path], masks: Sequence[Path]
+) -> DataError:
+    hint = "predict the missing ones, or score fewer images: --limit N, --split NAME"
+    lossy = [path for path in lying if path.suffix.lower() in _LOSSY]
+    if lossy and not masks:
+        hint = f"{lossy[0].name} is no mask: masks must be lossless, JPEG blurs class ids; save them as PNG"
+    where = f"looked for {first.key}.png below {folder}; found {_some(masks or lossy, folder)}"
+    return DataError(message, where=where, hint=hint)
 
 
 def _refuse_shared(masks: Sequence[Path], pairs: Sequence[Pair]) -> None:

@@ -30,7 +30,7 @@ class Split:
     """The pairs of one split, and the classes their ids stand for.
 
     `ids` maps an id of the files to a class id or `ignore_index`: index it by the file's id; ids that
-    mean nothing are `UNKNOWN`. It has 256 or 65536 entries.
+    mean nothing are `UNKNOWN`. It has 256 or 65536 entries. `note` is what to know of how the split came about.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Split:
     ignore_index: int
     ids: NDArray[np.int32]
     pairs: tuple[Pair, ...]
+    note: str | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -53,6 +54,13 @@ class Split:
     def first(self, count: int | None) -> Split:
         """The same split cut to its first `count` pairs; None keeps all."""
         return self if count is None else replace(self, pairs=self.pairs[:count])
+
+    def spread(self, count: int | None) -> Split:
+        """The same split cut to `count` pairs, evenly spaced over it; None, or more than there are, keeps all."""
+        N = len(self)
+        if count is None or count >= N:
+            return self
+        return replace(self, pairs=tuple(self.pairs[place * N // count] for place in range(count)))
 
     def read(self, pair: Pair) -> tuple[Picture, Ids]:
         """The picture (H, W, 3) and its target (H, W) of class ids.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from segformer_cli.classes import default_palette, ignore_index_for, known_set, same_name
-from segformer_cli.errors import EnvironmentLacksError, UsageError, WeightsError
+from segformer_cli.errors import EnvironmentLacksError, SegFormerError, UsageError, WeightsError
 from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import (
     IMAGENET_MEAN,
@@ -33,6 +33,10 @@ from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 SAMPLE = "sample"
 SAMPLE_FILE = "sample.safetensors"
 RUN_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+WEIGHT_FILES = tuple(
+    name + ending for name in (named_weights.SAFETENSORS, named_weights.PICKLE) for ending in ("", ".index.json")
+)
+"""What a folder of Hugging Face's or smp's holds one of."""
 
 _NUMBERED = re.compile(r"class_\d+")
 """The names that classes without names get, here and in readers and layouts."""
@@ -62,13 +66,11 @@ def load_checkpoint_from(
     if path.exists():
         return read_any(path)
     name = str(weights)
-    if _looks_like_a_path(name):
-        raise WeightsError(f"there is no file or folder {name!r}", where=str(path.absolute().parent))
+    _refuse_missing_path(name)
     try:
         folder = hub.fetch(name, offline=offline, progress=progress)
     except (WeightsError, EnvironmentLacksError) as error:
-        if name.lower() not in named_weights.NAMED_WEIGHTS:       # it may have been meant as a path
-            error.hint = "; ".join(filter(None, [error.hint, f"there is no file or folder {name!r} here either"]))
+        _add_that_no_file_is_there(error, name)
         raise
     checkpoint = read_any(folder)
     _tell_licence(name, progress)
@@ -77,6 +79,30 @@ def load_checkpoint_from(
     size = named_weights.find(name).size or checkpoint.config.size
     config = dataclasses.replace(checkpoint.config, origin=name, licence=licence, size=size)
     return dataclasses.replace(checkpoint, config=config)
+
+
+def check_weights(weights: str, *, offline: bool = False) -> None:
+    """Nothing where WEIGHTS names something, as far as that shows without reading it or asking the network.
+
+    Raises:
+        WeightsError: there is no such file, folder or name, or a folder holds no weights.
+        EnvironmentLacksError: `offline`, and the cache does not hold what the name stands for.
+    """
+    path = Path(weights).expanduser()
+    if weights == SAMPLE:
+        sample_file()
+    elif path.is_dir():
+        if _run_checkpoint(path) is None and not any((path / name).is_file() for name in WEIGHT_FILES):
+            raise WeightsError(f"the folder {path.name} holds no weights", where=str(path.absolute()))
+    elif not path.exists():
+        _refuse_missing_path(weights)
+        try:
+            named_weights.find(weights)
+        except WeightsError as error:
+            _add_that_no_file_is_there(error, weights)
+            raise
+        if offline and not hub.is_cached(weights):
+            hub.fetch(weights, offline=True)
 
 
 def build_model(
@@ -210,11 +236,26 @@ def sample_file() -> AbstractContextManager[Path]:
 
 def _from_folder(folder: Path) -> Checkpoint:
     """The best checkpoint of a run, or what a Hugging Face or smp folder holds."""
-    for name in RUN_CHECKPOINTS:
-        for candidate in (folder / "checkpoints" / name, folder / name):
-            if candidate.is_file():
-                return load_checkpoint(candidate)
-    return read_any(folder)
+    checkpoint = _run_checkpoint(folder)
+    return read_any(folder) if checkpoint is None else load_checkpoint(checkpoint)
+
+
+def _run_checkpoint(folder: Path) -> Path | None:
+    places = (top / name for name in RUN_CHECKPOINTS for top in (folder / "checkpoints", folder))
+    return next((path for path in places if path.is_file()), None)
+
+
+def _refuse_missing_path(weights: str) -> None:
+    """An error for what does not exist and was meant as a path."""
+    if _looks_like_a_path(weights):
+        where = str(Path(weights).expanduser().absolute().parent)
+        raise WeightsError(f"there is no file or folder {weights!r}", where=where)
+
+
+def _add_that_no_file_is_there(error: SegFormerError, weights: str) -> None:
+    """To the hint of an error about a name: where it is none of ours, it may have been meant as a path."""
+    if weights.lower() not in named_weights.NAMED_WEIGHTS:
+        error.hint = "; ".join(filter(None, [error.hint, f"there is no file or folder {weights!r} here either"]))
 
 
 def _looks_like_a_path(weights: str) -> bool:

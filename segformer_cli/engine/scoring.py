@@ -47,10 +47,15 @@ class Judged:
 
     @property
     def target_hash(self) -> str:
-        """Of the target's size and ids: two scores compare only where these are equal."""
-        digest = hashlib.sha256(f"{self.target.shape} ".encode())
-        digest.update(self.target.astype("<u2").tobytes())
-        return digest.hexdigest()
+        """As `hash_of_target` gives it."""
+        return hash_of_target(self.target)
+
+
+def hash_of_target(target: Ids) -> str:
+    """Of the target's size and ids: two scores compare only where these are equal."""
+    digest = hashlib.sha256(f"{target.shape} ".encode())
+    digest.update(target.astype("<u2").tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

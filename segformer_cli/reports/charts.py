@@ -1,19 +1,16 @@
-"""Where the ticks, lines and bars of a chart lie, in the units of its drawing."""
+"""Where the lines, bars and marks of a chart lie, in the units of its drawing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
-from segformer_cli.reports.numerals import numeral, tick_numeral, with_unit
-from segformer_cli.reports.parts import Histogram, Kind, LineChart, Series
-
-WIDTH, HEIGHT = 520.0, 320.0
-TOP, RIGHT, BOTTOM = 30.0, 16.0, 46.0
-CHARACTER = 7.2
-"""Width of a digit of the tick labels."""
+from segformer_cli.reports.axes import LETTER, Axis, Plot, axis, extent
+from segformer_cli.reports.numerals import numeral, with_unit
+from segformer_cli.reports.parts import Histogram, LineChart, Series, SmallCharts
 
 COLOURS = 8
 """Line colours in the style sheet; further lines repeat them dashed."""
@@ -24,29 +21,11 @@ LONGEST_LINE = 600
 MOST_MARKERS = 40
 """Points of a line that are drawn as dots and answer to the mouse."""
 
+DOT = 3.0
+"""Radius of such a dot."""
 
-@dataclass(frozen=True)
-class Tick:
-    """A place on an axis and what is written there."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis: its values from `low` to `high` lie between `begin` and `end` of the drawing."""
-
-    low: float
-    high: float
-    begin: float
-    end: float
-    ticks: tuple[Tick, ...]
-    label: str
-
-    def at(self, value: float) -> float:
-        """Where the value lies in the drawing."""
-        return round(_between(value, self.low, self.high, self.begin, self.end), 1)
+MARK_LINE = 18.0
+"""Height of a line of names above a histogram."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +54,15 @@ class LineView:
     """A line chart for its template."""
 
     part: LineChart
-    x: Axis
-    y: Axis
+    plot: Plot
     lines: tuple[Line, ...]
     diagonal: tuple[float, float, float, float] | None
     empty: bool
+    dot: float = DOT
 
 
 @dataclass(frozen=True)
-class BarView:
+class Bar:
     """One bar of a histogram and what it says."""
 
     x: float
@@ -94,14 +73,24 @@ class BarView:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A line down through a histogram at `at`, its name above it where no other writing is."""
+
+    at: float
+    text: str
+    x: float
+    y: float
+    anchor: Literal["start", "middle", "end"]
+
+
+@dataclass(frozen=True)
 class HistogramView:
     """A histogram for its template."""
 
     part: Histogram
-    x: Axis
-    y: Axis
-    bars: tuple[BarView, ...]
-    marks: tuple[Tick, ...]
+    plot: Plot
+    bars: tuple[Bar, ...]
+    marks: tuple[Mark, ...]
 
 
 def line_view(part: LineChart) -> LineView:
@@ -110,101 +99,75 @@ def line_view(part: LineChart) -> LineView:
     Raises:
         ValueError: a series has not one y for each x.
     """
-    points = [_points(series) for series in part.series]
+    points = [points_of(series) for series in part.series]
     finite = [(x, y) for line in points for x, y in line if math.isfinite(y)]
-    x_low, x_high = part.x_range or _extent(x for x, _ in finite)
-    y_low, y_high = part.y_range or _extent(y for _, y in finite)
-    y = _axis(y_low, y_high, (HEIGHT - BOTTOM, TOP), part.y_label, part.y_kind, wide=part.y_range is None)
-    x = _axis(x_low, x_high, (_left(y), WIDTH - RIGHT), part.x_label, part.x_kind, wide=False)
+    x_low, x_high = part.x_range or extent(x for x, _ in finite)
+    y_low, y_high = part.y_range or extent(y for _, y in finite)
+    heights = (Plot.HEIGHT - Plot.BOTTOM, Plot.TOP)
+    y = axis(y_low, y_high, heights, part.y_label, part.y_kind, wide=part.y_range is None)
+    x = axis(x_low, x_high, (Plot.left(y), Plot.WIDTH - Plot.RIGHT), part.x_label, part.x_kind, wide=False)
     lines = tuple(
-        _line(index, series.name, line, x, y, part)
+        line_of(index, series.name, series.name, line, x, y, part)
         for index, (series, line) in enumerate(zip(part.series, points, strict=True))
     )
     low, high = max(x.low, y.low), min(x.high, y.high)
     diagonal = (x.at(low), y.at(low), x.at(high), y.at(high)) if part.diagonal and low < high else None
-    return LineView(part, x, y, lines, diagonal, empty=not finite)
+    return LineView(part, Plot(x, y), lines, diagonal, empty=not finite)
 
 
 def histogram_view(part: Histogram) -> HistogramView:
-    """The bars of a histogram over its edges.
+    """The bars of a histogram over its edges, its marks named in lines of their own below the name of the y axis.
 
     Raises:
         ValueError: there is not one edge more than counts.
     """
     if len(part.edges) != len(part.counts) + 1:
         raise ValueError(f"{len(part.counts)} counts need {len(part.counts) + 1} edges, not {len(part.edges)}")
-    y = _axis(0, max(1, *part.counts), (HEIGHT - BOTTOM, TOP), part.y_label, "count", wide=True)
-    x = _axis(part.edges[0], part.edges[-1], (_left(y), WIDTH - RIGHT), part.x_label, part.x_kind, wide=False)
+    # How high the bars are does not change where the marks lie.
+    marks = _marks(part, _histogram_plot(part, Plot.TOP).x)
+    lines = round((max(mark.y for mark in marks) - Plot.TOP) / MARK_LINE) + 1 if marks else 0
+    plot = _histogram_plot(part, Plot.TOP + lines * MARK_LINE - (MARK_LINE / 2 if marks else 0))
     bars = []
     for (low, high), count in zip(pairwise(part.edges), part.counts, strict=True):
-        left, right, top = x.at(low), x.at(high), y.at(count)
+        left, right, top = plot.x.at(low), plot.x.at(high), plot.y.at(count)
         span = f"{numeral(low, part.x_kind)} – {with_unit(high, part.x_kind)}"
         text = f"{part.x_label} {span}\n{numeral(count, 'count')} {part.y_label}"
-        bars.append(BarView(left + 0.5, top, round(right - left - 1, 1), round(y.begin - top, 1), text))
-    marks = tuple(
-        Tick(x.at(value), f"{name} {with_unit(value, part.x_kind)}")
-        for name, value in part.marks
-        if x.low <= value <= x.high
-    )
-    return HistogramView(part, x, y, tuple(bars), marks)
+        bars.append(Bar(left + 0.5, top, round(right - left - 1, 1), round(plot.y.begin - top, 1), text))
+    return HistogramView(part, plot, tuple(bars), marks)
 
 
-def nice_step(span: float, most: int = 5) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that parts the span into at most `most` steps.
+def _histogram_plot(part: Histogram, top: float) -> Plot:
+    y = axis(0, max(1, *part.counts), (Plot.HEIGHT - Plot.BOTTOM, top), part.y_label, "count", wide=True)
+    ends = (Plot.left(y), Plot.WIDTH - Plot.RIGHT)
+    return Plot(axis(part.edges[0], part.edges[-1], ends, part.x_label, part.x_kind, wide=False), y)
 
-    >>> nice_step(1.0), nice_step(160_000), nice_step(0.07)
-    (0.2, 50000.0, 0.02)
+
+def _marks(part: Histogram, x: Axis) -> tuple[Mark, ...]:
+    """Names over their lines, moved inside the axis, each in the first line of writing where it has room."""
+    marks: list[Mark] = []
+    ends: list[float] = []
+    for name, value in sorted(part.marks, key=lambda mark: mark[1]):
+        if not x.low <= value <= x.high:
+            continue
+        text = f"{name} {with_unit(value, part.x_kind)}"
+        at, width = x.at(value), LETTER * len(text)
+        left = max(x.begin, min(at - width / 2, x.end - width))
+        anchor: Literal["start", "middle", "end"] = "middle"
+        place = at
+        if left != at - width / 2:
+            anchor, place = ("start", x.begin) if left == x.begin else ("end", x.end)
+        line = next((index for index, end in enumerate(ends) if end + LETTER <= left), len(ends))
+        ends[line : line + 1] = [left + width]
+        marks.append(Mark(at, text, place, Plot.TOP + line * MARK_LINE, anchor))
+    return tuple(marks)
+
+
+def points_of(series: Series) -> list[tuple[float, float]]:
+    """The pairs of a series, thinned where there are more than a drawing shows.
 
     Raises:
-        ValueError: the span is not above 0.
+        ValueError: it has not one y for each x.
     """
-    if not span > 0:
-        raise ValueError(f"an axis ends above its beginning, this one spans {span}")
-    power = 10.0 ** math.floor(math.log10(span / most))
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor * most >= span * (1 - 1e-9))
-
-
-def _axis(
-    low: float, high: float, ends: tuple[float, float], label: str, kind: Kind, *, wide: bool
-) -> Axis:
-    """An axis with ticks at round values; a `wide` one begins and ends at a tick."""
-    step = nice_step(high - low)
-    if kind == "count":
-        step = max(1.0, round(step))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    if wide:
-        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        low, high = first * step, last * step
-    begin, end = ends
-    ticks = []
-    for index in range(first, last + 1):
-        at = round(_between(index * step, low, high, begin, end), 1)
-        ticks.append(Tick(at, tick_numeral(index * step, step, kind)))
-    return Axis(low, high, begin, end, tuple(ticks), f"{label}, %" if kind == "share" else label)
-
-
-def _left(y: Axis) -> float:
-    """Where the plot begins, so that the labels of its y axis have room."""
-    return 14 + CHARACTER * max((len(tick.text) for tick in y.ticks), default=1)
-
-
-def _between(value: float, low: float, high: float, begin: float, end: float) -> float:
-    return begin + (value - low) / (high - low) * (end - begin)
-
-
-def _extent(values: Iterable[float]) -> tuple[float, float]:
-    """Least and largest; some width around a single value, 0 to 1 where there is none."""
-    known = list(values)
-    if not known:
-        return 0.0, 1.0
-    low, high = min(known), max(known)
-    if low == high:
-        room = abs(low) / 2 or 1.0
-        return low - room, high + room
-    return low, high
-
-
-def _points(series: Series) -> list[tuple[float, float]]:
     pairs = [(float(x), float(y)) for x, y in zip(series.x, series.y, strict=True)]
     return _thinned([pair for pair in pairs if math.isfinite(pair[0])])
 
@@ -223,9 +186,16 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*kept, points[-1]]
 
 
-def _line(
-    index: int, name: str, points: Sequence[tuple[float, float]], x: Axis, y: Axis, part: LineChart
+def line_of(
+    index: int,
+    name: str,
+    title: str,
+    points: Sequence[tuple[float, float]],
+    x: Axis,
+    y: Axis,
+    part: LineChart | SmallCharts,
 ) -> Line:
+    """The path of a series, interrupted where it is undefined, and its points; `title` begins what they say."""
     pieces: list[str] = []
     pen_down = False
     inside: list[tuple[float, float]] = []
@@ -238,11 +208,9 @@ def _line(
         inside.append((value_x, value_y))
     stride = max(1, math.ceil(len(inside) / MOST_MARKERS))
     shown = inside[::stride] if stride == 1 or inside[-1:] == inside[::stride][-1:] else [*inside[::stride], inside[-1]]
-    markers = tuple(Marker(x.at(at), y.at(value), _marker_text(name, at, value, part)) for at, value in shown)
-    return Line(
-        name, "".join(pieces), markers, stride == 1, index % COLOURS, index // COLOURS
-    )
+    markers = tuple(Marker(x.at(at), y.at(value), _marker_text(title, at, value, part)) for at, value in shown)
+    return Line(name, "".join(pieces), markers, stride == 1, index % COLOURS, index // COLOURS)
 
 
-def _marker_text(name: str, x: float, y: float, part: LineChart) -> str:
-    return f"{name}\n{part.x_label} {with_unit(x, part.x_kind)}\n{part.y_label} {with_unit(y, part.y_kind)}"
+def _marker_text(title: str, x: float, y: float, part: LineChart | SmallCharts) -> str:
+    return f"{title}\n{part.x_label} {with_unit(x, part.x_kind)}\n{part.y_label} {with_unit(y, part.y_kind)}"

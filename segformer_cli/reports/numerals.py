@@ -9,8 +9,11 @@ from segformer_cli.reports.parts import Kind
 NO_VALUE = "–"
 
 
-def numeral(value: float | int, kind: Kind) -> str:
+def numeral(value: float | int, kind: Kind, digits: int = 2) -> str:
     """The number in its kind's form, without a unit; a dash where it is undefined.
+
+    Args:
+        digits: of a share, after the point.
 
     >>> numeral(0.74214, "share"), numeral(1234567, "count"), numeral(0.0123456, "number")
     ('74.21', '1,234,567', '0.01235')
@@ -20,7 +23,7 @@ def numeral(value: float | int, kind: Kind) -> str:
     if not math.isfinite(value):
         return NO_VALUE
     if kind == "share":
-        return _signed(f"{100 * value:.2f}")
+        return _signed(f"{100 * value:.{digits}f}")
     if kind == "count":
         return _signed(f"{round(value):,}")
     return _signed(f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}")
@@ -36,7 +39,7 @@ def with_unit(value: float | int, kind: Kind) -> str:
     return f"{text} %" if kind == "share" and text != NO_VALUE else text
 
 
-def interval_text(low: float, high: float, kind: Kind) -> str:
+def interval_text(low: float, high: float, kind: Kind, digits: int = 2) -> str:
     """From low to high; nothing where either is undefined.
 
     >>> interval_text(0.701, 0.763, "share")
@@ -44,7 +47,7 @@ def interval_text(low: float, high: float, kind: Kind) -> str:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"{numeral(low, kind)} – {numeral(high, kind)}"
+    return f"{numeral(low, kind, digits)} – {numeral(high, kind, digits)}"
 
 
 def tick_numeral(value: float, step: float, kind: Kind) -> str:

@@ -14,12 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segformer_cli.atomic import replacing
 from segformer_cli.reports.charts import HistogramView, LineView, histogram_view, line_view
+from segformer_cli.reports.grid import GridView, grid_view
 from segformer_cli.reports.heat import HeatView, heat_view
 from segformer_cli.reports.numerals import interval_text, numeral
 from segformer_cli.reports.parts import (
     Facts,
     Figures,
     Gallery,
+    Grid,
     Headline,
     HeatMap,
     Histogram,
@@ -28,8 +30,10 @@ from segformer_cli.reports.parts import (
     Notes,
     Part,
     SideBySide,
+    SmallCharts,
     Table,
 )
+from segformer_cli.reports.small_charts import SmallChartsView, small_charts_view
 from segformer_cli.reports.tables import TableView, table_view
 
 
@@ -39,8 +43,22 @@ class Page:
 
     title: str
     parts: tuple[Part, ...]
-    subtitle: str = ""
     footer: str = ""
+
+
+View = (
+    Headline
+    | Figures
+    | Gallery
+    | Facts
+    | Notes
+    | TableView
+    | HeatView
+    | GridView
+    | LineView
+    | SmallChartsView
+    | HistogramView
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Section:
     anchor: str
     template: str
     part: Part
-    view: Headline | Figures | Gallery | Facts | Notes | TableView | HeatView | LineView | HistogramView | None
+    view: View | None
     level: int
     inner: tuple[Section, ...] = ()
 
@@ -127,8 +145,12 @@ def _section(part: Part, anchor: str, level: int) -> Section:
             return Section(anchor, "table.html.j2", part, table_view(part), level)
         case HeatMap():
             return Section(anchor, "heat_map.html.j2", part, heat_view(part), level)
+        case Grid():
+            return Section(anchor, "grid.html.j2", part, grid_view(part), level)
         case LineChart():
             return Section(anchor, "line_chart.html.j2", part, line_view(part), level)
+        case SmallCharts():
+            return Section(anchor, "small_charts.html.j2", part, small_charts_view(part), level)
         case Histogram():
             return Section(anchor, "histogram.html.j2", part, histogram_view(part), level)
         case Gallery():

@@ -13,8 +13,9 @@ from segformer_cli.classes import Colour
 Kind = Literal["share", "number", "count"]
 """How a number reads: a fraction as per cent, four digits of a number, a count with its thousands parted."""
 
-ColumnKind = Literal["text", "code", "swatch", "share", "bar", "number", "count"]
-"""`bar` is a share with a bar beside it, and a whisker where its cell is an `Interval`."""
+ColumnKind = Literal["text", "prose", "code", "swatch", "share", "bar", "number", "count"]
+"""`bar` is a share with a bar beside it, and a whisker where its cell is an `Interval`; `prose` are whole sentences,
+which take a line of their own where the page is narrow."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,15 @@ class Swatch:
     colour: Colour
 
 
-Cell = str | int | float | Interval | Swatch | None
+@dataclass(frozen=True)
+class Starred:
+    """A number that cannot be set beside its neighbours, and why; the reason stands below the table."""
+
+    value: float
+    reason: str
+
+
+Cell = str | int | float | Interval | Swatch | Starred | None
 """What one field of a table holds; None and NaN are a dash that is sorted last."""
 
 
@@ -69,17 +78,25 @@ class Figures:
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column and how its cells read."""
+    """The head of a column and how its cells read.
+
+    `meaning` is what a short title stands for. Neighbours of one `group` share a second head above their own.
+    `digits` are those of a share after the point.
+    """
 
     title: str
     kind: ColumnKind = "text"
+    meaning: str = ""
+    group: str = ""
+    digits: int = 2
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows that a reader can sort; in the given order until then.
 
-    `ends` keeps a long table light: only so many rows of its beginning and of its end are in the file.
+    `ends` keeps a long table light: only so many rows of its beginning and of its end are in the file. Rows that are
+    `strong`, by their numbers from 0, are what the table is about; where there are any, the others step back.
     """
 
     columns: tuple[Column, ...]
@@ -87,6 +104,7 @@ class Table:
     title: str = ""
     note: str = ""
     ends: int | None = None
+    strong: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,54 @@ class HeatMap:
     title: str = ""
     note: str = ""
     counted: str = "pixels"
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """A value, and over how many it was counted, which the pointer brings up."""
+
+    value: float | Interval
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A cell for each column of the grid, None where there was nothing to count; their mean as a reader is to see it.
+
+    `star` is why the row cannot be set beside others.
+    """
+
+    name: str
+    cells: tuple[GridCell | None, ...]
+    mean: float
+    star: str = ""
+
+
+@dataclass(frozen=True)
+class GridGroup:
+    """Rows under one small heading, with the mean of their means."""
+
+    name: str
+    rows: tuple[GridRow, ...]
+    mean: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Shares in rows and columns, each printed and coloured by its value, from 0 to 1 on a scale that stays the same.
+
+    `top` is a row of one wide cell above all others: what they are to be seen against, and its name.
+    """
+
+    columns: tuple[str, ...]
+    groups: tuple[GridGroup, ...]
+    row_label: str
+    column_label: str
+    value_label: str
+    title: str = ""
+    note: str = ""
+    top: tuple[str, GridCell] | None = None
+    counted: str = "images"
 
 
 @dataclass(frozen=True)
@@ -129,6 +195,40 @@ class LineChart:
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     diagonal: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small chart under its name."""
+
+    name: str
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class PanelGroup:
+    """Small charts in a row, under one small heading."""
+
+    name: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class SmallCharts:
+    """Many small charts over the same axes, to be compared at a glance; `level` is a dashed line in each, and its name.
+
+    Series of one name have one colour. A y range that is not given goes from 0 to the tick above the highest value.
+    """
+
+    groups: tuple[PanelGroup, ...]
+    x_label: str
+    y_label: str
+    title: str = ""
+    note: str = ""
+    x_kind: Kind = "count"
+    y_kind: Kind = "share"
+    y_range: tuple[float, float] | None = None
+    level: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -180,12 +280,16 @@ class Legend:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Rows of thumbnails, and what their colours mean."""
+    """Rows of thumbnails, and what their colours mean.
+
+    With `across` above 1 it is a contact sheet: so many rows stand side by side where the page is wide enough.
+    """
 
     rows: tuple[GalleryRow, ...]
     title: str = ""
     note: str = ""
     legends: tuple[Legend, ...] = ()
+    across: int = 1
 
 
 @dataclass(frozen=True)
@@ -224,7 +328,20 @@ class SideBySide:
     note: str = ""
 
 
-Part = Headline | Figures | Table | HeatMap | LineChart | Histogram | Gallery | Facts | Notes | SideBySide
+Part = (
+    Headline
+    | Figures
+    | Table
+    | HeatMap
+    | Grid
+    | LineChart
+    | SmallCharts
+    | Histogram
+    | Gallery
+    | Facts
+    | Notes
+    | SideBySide
+)
 
 
 def binned(values: Iterable[float], low: float, high: float, bins: int) -> tuple[tuple[float, ...], tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +15,18 @@ from segformer_cli.reports.parts import Legend, Swatch, Thumbnail
 
 LONG_SIDE = 400
 """Pixels of a thumbnail's longer side, unless it has fewer."""
+
+MOST_BYTES = 100_000
+"""Most that a thumbnail weighs in the file, however noisy: the 32 of an evaluation's report stay below 5 MB."""
+
+CONTACT_SIDE = 300
+"""The same on a contact sheet, which has many."""
+
+CONTACT_BYTES = 24_000
+"""Most that a thumbnail of a contact sheet weighs in the file: all 95 pairs of 19 corruptions stay below 5 MB."""
+
+SMALLEST = 48
+"""Pixels below which a thumbnail is not made smaller, whatever it weighs."""
 
 PICTURE_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 78]
 
@@ -51,22 +63,55 @@ def error_map(image: Picture, target: Ids, mask: Ids, ignore_index: int) -> Pict
     return errors
 
 
-def picture_thumbnail(label: str, picture: Picture, long_side: int = LONG_SIDE) -> Thumbnail:
-    """A JPEG of a picture."""
-    return _encoded(label, "jpeg", _shrunk(picture, long_side, cv2.INTER_AREA), PICTURE_QUALITY)
+def picture_thumbnail(
+    label: str, picture: Picture, long_side: int = LONG_SIDE, most_bytes: int = MOST_BYTES
+) -> Thumbnail:
+    """A JPEG of a picture, as much smaller as it takes to weigh no more than `most_bytes`, noise being heavy."""
+    return _light(
+        lambda side: _encoded(label, "jpeg", _shrunk(picture, side, cv2.INTER_AREA), PICTURE_QUALITY),
+        long_side,
+        most_bytes,
+    )
 
 
-def error_thumbnail(label: str, errors: Picture, long_side: int = LONG_SIDE) -> Thumbnail:
+def error_thumbnail(
+    label: str, errors: Picture, long_side: int = LONG_SIDE, most_bytes: int = MOST_BYTES
+) -> Thumbnail:
     """A JPEG of an `error_map`, averaged and in full colour, so that an error of a few pixels leaves a red trace."""
-    return _encoded(label, "jpeg", _shrunk(errors, long_side, cv2.INTER_AREA), ERROR_QUALITY)
+    return _light(
+        lambda side: _encoded(label, "jpeg", _shrunk(errors, side, cv2.INTER_AREA), ERROR_QUALITY),
+        long_side,
+        most_bytes,
+    )
 
 
 def mask_thumbnail(
-    label: str, mask: Ids, palette: Sequence[Colour], ignore_index: int, long_side: int = LONG_SIDE
+    label: str,
+    mask: Ids,
+    palette: Sequence[Colour],
+    ignore_index: int,
+    long_side: int = LONG_SIDE,
+    most_bytes: int = MOST_BYTES,
 ) -> Thumbnail:
-    """A PNG of a mask or target in its classes' colours, none of them mixed; ignored pixels are black."""
-    small = _shrunk(mask, long_side, cv2.INTER_NEAREST)
-    return _encoded(label, "png", colour_mask(small, palette, ignore_index), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """A PNG of a mask or target in its classes' colours, none of them mixed; ignored pixels are black.
+
+    It is as much smaller as it takes to weigh no more than `most_bytes`.
+    """
+
+    def encode(side: int) -> Thumbnail:
+        small = _shrunk(mask, side, cv2.INTER_NEAREST)
+        return _encoded(label, "png", colour_mask(small, palette, ignore_index), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+    return _light(encode, long_side, most_bytes)
+
+
+def _light(encode: Callable[[int], Thumbnail], side: int, most_bytes: int) -> Thumbnail:
+    """The first of ever smaller thumbnails that weighs no more, or the smallest."""
+    thumbnail = encode(side)
+    while len(thumbnail.uri) > most_bytes and side > SMALLEST:
+        side = max(SMALLEST, side * 4 // 5)
+        thumbnail = encode(side)
+    return thumbnail
 
 
 def _shrunk(pixels: Picture | Ids, long_side: int, interpolation: int) -> Picture:

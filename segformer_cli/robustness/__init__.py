@@ -1,1 +1,5 @@
-"""Common corruptions of pictures, the protocols that use them, and the scores of robustness."""
+"""Corruptions, the protocols that are made of them, and the scores that come of it."""
+
+from segformer_cli.robustness.corruptions import corrupt
+
+__all__ = ["corrupt"]

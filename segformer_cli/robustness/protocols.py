@@ -37,6 +37,9 @@ NOISE_SEVERITIES = (1, 2, 3)
 """Of the four noises in the paper."""
 
 DEFAULT = "cityscapes-c"
+NONE = "none"
+"""Clean pictures alone: for other sizes and for real weather."""
+
 CUSTOM = "custom"
 """The name of a protocol made of the user's own corruptions or severities."""
 
@@ -67,6 +70,8 @@ class RobustProtocol:
         return len(self.cells)
 
     def __str__(self) -> str:
+        if not self.cells:
+            return self.sentence
         return f"{self.sentence} ({len(self)} variant{'' if len(self) == 1 else 's'} of each picture)"
 
     @property
@@ -246,6 +251,7 @@ PROTOCOLS: Mapping[str, RobustProtocol] = MappingProxyType(
                 )
                 for category, names in PAPER_CATEGORIES.items()
             ),
+            RobustProtocol(NONE, (), "no corruption"),
         )
     }
 )

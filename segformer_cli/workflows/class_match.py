@@ -114,7 +114,10 @@ def named_groups(texts: Sequence[str], class_names: Sequence[str]) -> dict[str, 
         name, equals, members = text.partition("=")
         wanted = [same_name(member) for member in members.split(",") if member.strip()]
         if not equals or not name.strip() or not wanted:
-            raise UsageError(f"--group {text!r} is no group", hint="give NAME=CLASS,CLASS such as vehicle=car,bus")
+            raise UsageError(
+                f"--group {text!r} is no group",
+                hint="give NAME=CLASS,CLASS such as vehicle=car,bus; in a list, in quotes: group=['vehicle=car,bus']",
+            )
         for member in wanted:
             if member not in places:
                 raise UsageError(

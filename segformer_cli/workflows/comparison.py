@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from segformer_cli.config import CompareConfig
 from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.bootstrap import compare
 from segformer_cli.metrics.clusters import clusters_of, dependence_warning
-from segformer_cli.settings import check_ranges
+from segformer_cli.settings import checked
 from segformer_cli.workflows.results import SavedResult, read_results
+from segformer_cli.workflows.robust_comparison import CorruptionDifference, compare_robust
+from segformer_cli.workflows.robust_files import SavedRobustness, is_robust, read_robust
 from segformer_cli.workflows.scorecard import Bounds, interval_sentence
+
+FEWEST_UNITS = 5
+"""Of four images or videos, all are better by mere chance once in 16 times: no interval of so few is to be acted on."""
+
+FEWEST_RESAMPLES = 100
+"""Of so many, two or three lie beyond either end of a 95 % interval: with fewer its ends rest on next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,10 @@ class ClassDifference:
 class ResultDifference:
     """What `compare_results` found: mIoU of B minus that of A; fractions, NaN where undefined.
 
-    `wins` is the share of draws in which B has the higher mIoU.
+    `score` is what `miou_a` and `miou_b` are: of robustness results the mean over corruptions, which then has a row for
+    each in `per_corruption`, that of the clean pictures first, and no classes.
+    `wins` is the share of draws in which B has the higher mIoU, `units` the number of images, or groups of them, that
+    a draw holds.
     """
 
     a: str
@@ -44,16 +58,38 @@ class ResultDifference:
     per_class: tuple[ClassDifference, ...]
     images: int
     interval: str
+    units: int
+    score: str = "mIoU"
+    per_corruption: tuple[CorruptionDifference, ...] = ()
+    same: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
     def better(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.ci95[0] > 0
+        """Whether the whole interval lies above zero, and is drawn from enough to be believed."""
+        return self.ci95[0] > 0 and self.units >= FEWEST_UNITS
+
+    @property
+    def worse(self) -> bool:
+        """Whether it lies below."""
+        return self.ci95[1] < 0 and self.units >= FEWEST_UNITS
+
+    @property
+    def why_not_better(self) -> str:
+        """What keeps B from being called better."""
+        low, high = (100 * bound for bound in self.ci95)
+        if math.isnan(self.difference):
+            which = " and ".join(name for name, miou in (("A", self.miou_a), ("B", self.miou_b)) if math.isnan(miou))
+            return f"the mIoU of {which} is undefined, since not one labelled pixel was counted"
+        if math.isnan(low):
+            return "there is no interval, since fewer than two images or groups of images can be drawn"
+        if self.units < FEWEST_UNITS:
+            return f"{self.units} images, or groups of them, are too few to draw from: {FEWEST_UNITS} are needed"
+        return f"B - A lies in [{low:+.2f}, {high:+.2f}] points"
 
     def to_json(self) -> dict[str, Any]:
-        """The `results` object of `segformer compare --json`."""
-        names = "a b miou_a miou_b difference ci95 wins better per_class images interval"
+        """The `results` object of `segformer compare --json`; NaN where a score is undefined, there null."""
+        names = "a b score miou_a miou_b difference ci95 wins better per_class per_corruption images interval"
         return {name: getattr(self, name) for name in names.split()}
 
 
@@ -62,11 +98,18 @@ def compare_results(config: CompareConfig) -> ResultDifference:
 
     Raises:
         DataError: a result cannot be read, or the two are not of the same images, targets and classes.
-        UsageError: `group_images` finds nothing in some image's name.
+        UsageError: `group_images` finds nothing in some image's name, or the draws are too few to require anything.
     """
-    check_ranges(config)
+    config = checked(config)
     if not config.a or not config.b:
         raise UsageError("two results are needed", hint="segformer compare A B, each a folder that eval -o wrote")
+    if config.require_better and config.resamples < FEWEST_RESAMPLES:
+        raise UsageError(
+            f"--resamples {config.resamples} is too few for --require-better",
+            hint=f"draw at least {FEWEST_RESAMPLES} times; 1000 is the default",
+        )
+    if is_robust(config.a) or is_robust(config.b):
+        return _robust_difference(config)
     a, b = read_results(config.a), read_results(config.b)
     _refuse_other_classes(a, b)
     clusters = clusters_of(a.counts.keys, config.group_images) if config.group_images else None
@@ -93,11 +136,44 @@ def compare_results(config: CompareConfig) -> ResultDifference:
         per_class=rows,
         images=len(a.counts),
         interval=interval_sentence(found.interval),
+        units=found.interval.units,
+        same=a.folder.resolve() == b.folder.resolve(),
         warnings=_warnings(config, a, b, found.interval.note),
     )
 
 
-def _refuse_other_classes(a: SavedResult, b: SavedResult) -> None:
+def _robust_difference(config: CompareConfig) -> ResultDifference:
+    robust, other = (config.a, config.b) if is_robust(config.a) else (config.b, config.a)
+    if not is_robust(other):
+        raise DataError(
+            f"{robust} is a result of eval-robust, {other} is not",
+            hint="score both with eval-robust, or both with eval",
+        )
+    a, b = read_robust(config.a), read_robust(config.b)
+    _refuse_other_classes(a, b)
+    found = compare_robust(a, b, config)
+    left_out = ", ".join(f"{cell.corruption} {cell.severity}" for cell in found.left_out)
+    notes = _warnings(config, a, b, found.interval.note)
+    return ResultDifference(
+        a=config.a,
+        b=config.b,
+        miou_a=found.mean_a,
+        miou_b=found.mean_b,
+        difference=found.mean_b - found.mean_a,
+        ci95=found.ci95,
+        wins=found.wins,
+        per_class=(),
+        images=len(a.counts[None]),
+        interval=interval_sentence(found.interval),
+        units=found.interval.units,
+        score="mean mIoU under corruptions" if len(found.rows) > 1 else "mIoU",
+        per_corruption=found.rows,
+        same=a.folder.resolve() == b.folder.resolve(),
+        warnings=(*notes, *([f"left out, since only one of the two has it: {left_out}"] if left_out else [])),
+    )
+
+
+def _refuse_other_classes(a: SavedResult | SavedRobustness, b: SavedResult | SavedRobustness) -> None:
     if a.class_names != b.class_names:
         pairs = zip(a.class_names, b.class_names, strict=False)
         first = next((f"{ours!r} in A, {theirs!r} in B" for ours, theirs in pairs if ours != theirs), "their number")
@@ -108,15 +184,43 @@ def _refuse_other_classes(a: SavedResult, b: SavedResult) -> None:
         )
 
 
-def _warnings(config: CompareConfig, a: SavedResult, b: SavedResult, note: str | None) -> tuple[str, ...]:
+def _warnings(
+    config: CompareConfig, a: SavedResult | SavedRobustness, b: SavedResult | SavedRobustness, note: str | None
+) -> tuple[str, ...]:
     found = [note] if note else []
+    if a.folder.resolve() == b.folder.resolve():
+        found.append(f"A and B are the same result, {a.folder}")
     for name in ("protocol", "class_match", "device", "precision"):
         said = [saved.results.get(name) for saved in (a, b)]
         if said[0] != said[1] and None not in said:
-            found.append(f"A and B differ in {name.replace('_', ' ')}: {said[0]!r} and {said[1]!r}")
-    if not config.group_images and (dependence := dependence_warning(a.counts.keys)):
+            ours, theirs = _what_differs(str(said[0]), str(said[1]))
+            found.append(f"A and B differ in {name.replace('_', ' ')}: {ours} and {theirs}")
+    if not config.group_images and (dependence := dependence_warning(_keys(a))):
         found.append(dependence)
     return tuple(found)
+
+
+def _what_differs(a: str, b: str) -> tuple[str, str]:
+    """Two sentences, quoted, without the parts between commas that they begin and end with alike.
+
+    >>> _what_differs("2 images, whole, at 512; counted", "2 images, in windows, at 512; counted")
+    ("'whole'", "'in windows'")
+    """
+    parts = [re.split("[,;] ", text) for text in (a, b)]
+    begin = _alike(*parts)
+    ends = [part[begin:][::-1] for part in parts]
+    end = _alike(*ends)
+    ours, theirs = (", ".join(part[end:][::-1]) for part in ends)
+    return repr(ours) if ours else "nothing", repr(theirs) if theirs else "nothing"
+
+
+def _alike(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many parts two lists begin with alike."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
+
+
+def _keys(saved: SavedResult | SavedRobustness) -> tuple[str, ...]:
+    return saved.counts.keys if isinstance(saved, SavedResult) else saved.counts[None].keys
 
 
 def _number(value: float | None) -> float:

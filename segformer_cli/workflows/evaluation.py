@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
-from segformer_cli.atomic import refuse_existing
+from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.classes import mask_dtype
 from segformer_cli.config import EvalConfig
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.submission import submission_path, write_submission
 from segformer_cli.engine.distributed import Group, process_group
+from segformer_cli.engine.loading import check_weights
 from segformer_cli.engine.protocol import choose_protocol
 from segformer_cli.engine.scoring import Pace, told
-from segformer_cli.errors import DataError, SegFormerError, UsageError
+from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.bootstrap import miou_interval
 from segformer_cli.metrics.clusters import clusters_of, dependence_warning
 from segformer_cli.metrics.temperature import fit_temperature
 from segformer_cli.progress import ProgressListener, ignore_progress, listening
 from segformer_cli.resize import NATIVE, parse_size
-from segformer_cli.settings import changed, check_ranges
+from segformer_cli.settings import changed, checked
 from segformer_cli.workflows.calibrating import calibrated_path, write_calibrated
 from segformer_cli.workflows.class_match import named_groups
 from segformer_cli.workflows.evaluation_report import write_report
@@ -36,12 +38,15 @@ from segformer_cli.workflows.scorecard import (
     dialect_readings,
     group_scores,
     is_cityscapes,
+    misled_dialects,
     protocol_sentence,
     summarise,
     with_interval,
     with_measurements,
 )
-from segformer_cli.workflows.sources import Source, default_weights, refuse_gaps, source_of
+from segformer_cli.workflows.sources import Source, default_weights, folder_source, refuse_gaps, source_of
+
+_PAGES = (".html", ".htm")
 
 
 def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> Evaluation:
@@ -61,10 +66,10 @@ def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> E
 
 
 def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> Evaluation:
-    config, split = _checked(config)
-    group.agreed(lambda: _refuse_outputs(config, split) if group.leads else None)
-    clusters = _clusters(config, split)
-    source = group.agreed(lambda: source_of(config, split, progress))
+    config, whole = _checked(config)
+    group.agreed(lambda: _refuse_outputs(config, whole) if group.leads else None)
+    clusters = _clusters(config, whole)
+    source = group.agreed(lambda: source_of(config, whole, progress))
     split = source.split
     began = time.perf_counter()
     found = joined(group.together(lambda: _measured(config, source, progress, group)))
@@ -93,16 +98,20 @@ def plan(config: EvalConfig) -> str:
     Raises:
         SegFormerError: as `evaluate`, for what can be known beforehand.
     """
-    config, split = _checked(config)
-    _refuse_outputs(config, split)
-    _clusters(config, split)
+    config, whole = _checked(config)
+    _refuse_outputs(config, whole)
+    _clusters(config, whole)
+    if config.weights:
+        check_weights(config.weights, offline=config.offline)
+    else:
+        folder_source(config, whole)
     what = f"the masks in {config.predictions}" if config.predictions else config.weights
-    return f"would score {what} on {len(split)} images of {config.data}, split {config.split}"
+    return f"would score {what} on {len(whole.first(config.limit))} images of {config.data}, split {config.split}"
 
 
 def _checked(config: EvalConfig) -> tuple[EvalConfig, Split]:
-    """The config with its weights named, and the split it speaks of; what has no meaning is refused."""
-    check_ranges(config)
+    """The config with its weights named, and the whole split it speaks of; what has no meaning is refused."""
+    config = checked(config)
     config = dataclasses.replace(config, dialect=check_dialects(config.dialect))
     _refuse_contradictions(config)
     if not config.predictions and not config.weights:
@@ -118,8 +127,9 @@ def _checked(config: EvalConfig) -> tuple[EvalConfig, Split]:
     return config, split
 
 
-def _clusters(config: EvalConfig, split: Split) -> tuple[str, ...] | None:
-    return clusters_of([pair.key for pair in split.pairs], config.group_images) if config.group_images else None
+def _clusters(config: EvalConfig, whole: Split) -> tuple[str, ...] | None:
+    keys = [pair.key for pair in whole.first(config.limit).pairs]
+    return clusters_of(keys, config.group_images) if config.group_images else None
 
 
 def _refuse_contradictions(config: EvalConfig) -> None:
@@ -141,9 +151,7 @@ def _refuse_contradictions(config: EvalConfig) -> None:
 
 
 def _open(config: EvalConfig) -> Split:
-    split = open_data(
-        config.data, config.split, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix
-    ).first(config.limit)
+    split = open_data(config.data, config.split, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
     if not split.labelled and not config.submission:
         raise DataError(
             f"split {split.name!r} of {split.data} has no labels to score against",
@@ -155,13 +163,26 @@ def _open(config: EvalConfig) -> Split:
     return split
 
 
-def _refuse_outputs(config: EvalConfig, split: Split) -> None:
-    """Nothing where every file may be written: to be known before hours are spent."""
-    for path in _outputs(config, split):
-        blocked = next((place for place in path.parents if place.exists() and not place.is_dir()), None)
-        if blocked is not None:
-            raise SegFormerError(f"cannot write {path}: {blocked} is a file", where=str(blocked.absolute()))
-        refuse_existing(path, force=config.force)
+def _refuse_outputs(config: EvalConfig, whole: Split) -> None:
+    """Nothing where every file may and can be written: to be known before hours are spent."""
+    places = {"-o": config.out, "--report": config.report, "--submission": config.submission}
+    _refuse_shared_places({name: Path(place).resolve() for name, place in places.items() if place}, config)
+    if config.report and Path(config.report).suffix.lower() not in _PAGES:
+        page = Path(config.report).with_suffix(_PAGES[0])
+        raise UsageError(f"--report {config.report}: a report is an HTML page", hint=f"--report {page}")
+    refuse_unwritable(_outputs(config, whole.first(config.limit)), force=config.force)
+
+
+def _refuse_shared_places(places: Mapping[str, Path], config: EvalConfig) -> None:
+    """An error where two outputs have one name, or one lies in what is to be a file; or where masks replace masks."""
+    files = {"--report"} | ({"-o"} if config.out and calibrated_path(config) == Path(config.out) else set())
+    for (a, ours), (b, theirs) in permutations(places.items(), 2):
+        if ours == theirs:
+            raise UsageError(f"{a} and {b} both name {ours}", hint="give each a place of its own")
+        if a in files and ours in theirs.parents:
+            raise UsageError(f"{b} names {theirs}, which lies in the file of {a}", hint=f"name another place for {b}")
+    if config.predictions and Path(config.predictions).resolve() == places.get("--submission"):
+        raise UsageError("--submission would replace the masks of --predictions", hint="name another folder")
 
 
 def _outputs(config: EvalConfig, split: Split) -> Iterator[Path]:
@@ -217,8 +238,8 @@ def _with_interval(
 
 def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wanted) -> tuple[str, ...]:
     """What to know before trusting the numbers."""
-    found = []
     split = source.split
+    found = [split.note] if split.note else []
     if not split.labelled:
         found.append(f"split {split.name!r} of {split.data} has no labels: masks were written, there is no score")
     elif result.miou_ci95 is not None and not config.group_images and (
@@ -230,6 +251,8 @@ def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wa
     if result.temperature is not None:
         sure = " (a network is surer of images it was trained on)" if config.split == "train" else ""
         found.append(f"the temperature was fitted on {split.name}: judge it on other images{sure}")
+    if source.match is not None and (misled := misled_dialects(config.dialect, source.match, result.none_of_them)):
+        found.append(misled)
     if "cityscapes" in config.dialect and not wanted.instances and is_cityscapes(split):
         found.append("no iIoU: *_gtFine_instanceIds.png do not lie beside every mask")
     if result.temperature is not None and result.temperature.at_limit:

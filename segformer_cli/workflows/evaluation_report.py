@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from segformer_cli.metrics.calibration import Calibration
 from segformer_cli.reports.page import Page, write_page
 from segformer_cli.reports.parts import (
     Column,
-    Fact,
-    Facts,
     Figure,
     Figures,
     Gallery,
@@ -46,9 +43,8 @@ from segformer_cli.reports.thumbnails import (
     mask_thumbnail,
     picture_thumbnail,
 )
-from segformer_cli.settings import changed
 from segformer_cli.workflows.measurements import Measurements
-from segformer_cli.workflows.runs import command_line, environment
+from segformer_cli.workflows.run_facts import run_facts
 from segformer_cli.workflows.scorecard import SIZE_NAMES, Evaluation
 from segformer_cli.workflows.sources import Source
 
@@ -80,7 +76,7 @@ def write_report(
         parts.append(_calibration(result.calibration))
     per_image = found.counts.mious.tolist()
     parts += [*_images(found.counts, per_image), *_galleries(source, found.counts, per_image)]
-    parts.append(_how(config, source))
+    parts.append(run_facts(config, source.config, f"{source.device} in {source.precision}"))
     what = config.weights or config.predictions or ""
     title = f"{Path(what).name or what} on {source.split.data} {source.split.name}"
     return write_page(path, Page(title, tuple(parts), footer=f"segformer {__version__}"), force=config.force)
@@ -162,7 +158,7 @@ def _groups(result: Evaluation) -> Table:
 
 
 def _dialects(result: Evaluation) -> Table:
-    columns = (Column("tool"), *(Column(name, "share") for name in ("mIoU", "mAcc", "aAcc")), Column("rule"))
+    columns = (Column("tool"), *(Column(name, "share") for name in ("mIoU", "mAcc", "aAcc")), Column("rule", "prose"))
     rows = tuple(
         (row.name, row.miou, row.macc, row.aacc, "; not here: ".join(filter(None, (row.rule, row.not_computed))))
         for row in result.dialects
@@ -256,20 +252,3 @@ def _rows(
         )
         rows.append(GalleryRow(each.pair.key, thumbnails, f"mIoU {100 * per_image[at]:.1f} %"))
     return tuple(rows)
-
-
-def _how(config: EvalConfig, source: Source) -> Facts:
-    facts = [Fact("command", command_line("the settings are below"), code=True)]
-    if source.config is not None:
-        known = source.config
-        facts += [
-            Fact("weights", f"{config.weights}: SegFormer {known.variant}, {known.num_classes} classes"),
-            Fact("trained on", known.training_data or "not known"),
-            Fact("licence of the weights", known.licence or "no third-party weights"),
-        ]
-        facts.append(Fact("computed on", f"{source.device} in {source.precision}"))
-    facts.append(Fact("data", f"{config.data}, split {config.split}"))
-    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items()]
-    facts += [Fact(name, str(value)) for name, value in environment().items() if value is not None]
-    facts.append(Fact("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")))
-    return Facts(tuple(facts), title="How it was run")

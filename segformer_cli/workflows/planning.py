@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
@@ -19,7 +21,7 @@ from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.variants import get_variant
 from segformer_cli.progress import ProgressListener, ignore_progress
 from segformer_cli.resize import ALIGN
-from segformer_cli.settings import check_ranges
+from segformer_cli.settings import checked
 
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
 CROP = 512
@@ -74,8 +76,10 @@ def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> T
     Raises:
         DataError, WeightsError, UsageError: something asked for is not there or has no meaning.
     """
+    config = checked(config)
     get_variant(config.variant)
-    check_ranges(config)
+    if config.out:
+        refuse_unwritable([Path(config.out) / "config.yaml"], force=True)
     low, high = config.scale_range
     if low > high:
         raise UsageError(f"scale_range is {low:g} to {high:g}", hint="give the smaller number first")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segformer_cli.atomic import refuse_existing
+from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import PredictConfig
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.engine.device import choose_device, choose_dtype
@@ -30,7 +30,7 @@ from segformer_cli.model.segformer import SegFormer
 from segformer_cli.overlay import draw_overlay
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.resize import parse_size
-from segformer_cli.settings import check_ranges
+from segformer_cli.settings import checked
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,7 @@ def predict(config: PredictConfig, progress: bool | ProgressListener = False) ->
 
 
 def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
+    config = checked(config)
     jobs, out = plan(config)
     model = load_model(config.weights, offline=config.offline, progress=progress)
     predictor = Predictor(model, device=config.device, precision=config.precision, size=config.size)
@@ -221,7 +222,7 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
     Raises:
         UsageError, ImageError, SegFormerError: as `predict`.
     """
-    check_ranges(config)
+    config = checked(config)
     if not config.inputs:
         raise UsageError("no picture is named", hint="give files, folders, globs, or `sample`")
     if not config.save:
@@ -231,7 +232,7 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
     if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
         jobs = [_single(pictures, out, config)]
     else:
-        jobs = [_job(picture, out / name, config) for picture, name in _apart(pictures)]
+        jobs = [_job(picture, out / name, config) for picture, name in named_apart(pictures)]
     _refuse_collisions(jobs, force=config.force)
     return jobs, out
 
@@ -294,7 +295,7 @@ def _run(job: Job, predictor: Predictor, config: PredictConfig) -> PredictedImag
     return PredictedImage(str(job.input), job.outputs, (height, width), found.classes, ms)
 
 
-def _apart(pictures: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+def named_apart(pictures: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     """The pictures with the names of their masks; a.jpg beside a.png keep their endings: a.jpg.png, a.png.png."""
     stems = Counter(relative.with_suffix("") for _, relative in pictures)
     return [
@@ -336,7 +337,7 @@ def _refuse_collisions(jobs: list[Job], *, force: bool) -> None:
                     hint="predict them into different folders",
                 )
             writers[path] = job.input
-            refuse_existing(path, force=force)
+    refuse_unwritable(writers, force=force)
 
 
 def _notes(config: PredictConfig, model: ModelConfig) -> tuple[str, ...]:

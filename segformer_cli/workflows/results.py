@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from segformer_cli.atomic import replacing
-from segformer_cli.errors import DataError
+from segformer_cli.errors import DataError, SegFormerError
 from segformer_cli.metrics.bootstrap import ImageCounts
 from segformer_cli.metrics.scores import mean
 from segformer_cli.report import as_text, report
@@ -42,6 +45,41 @@ class SavedResult:
 def result_paths(folder: Path) -> tuple[Path, Path]:
     """Where the two files of a folder lie."""
     return folder / RESULT, folder / PER_IMAGE
+
+
+@contextmanager
+def numbered_folder(command: str) -> Iterator[str]:
+    """A new folder runs/<command>/<n>, for results that were given no place; it goes again if it stays empty.
+
+    It is made at once, so that two commands that run at the same time do not choose the same.
+
+    Raises:
+        SegFormerError: it cannot be made.
+    """
+    top = Path("runs") / command
+    try:
+        folder = _made_in(top)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SegFormerError(
+            f"no folder can be made in {top} ({reason})",
+            where=str(top.absolute()),
+            hint="name one that can be written: -o FOLDER",
+        ) from error
+    try:
+        yield str(folder)
+    finally:
+        with suppress(OSError):     # where it holds the results
+            os.removedirs(folder)
+
+
+def _made_in(top: Path) -> Path:
+    for number in itertools.count(1):
+        folder = top / str(number)
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("numbers do not end")
 
 
 def write_results(
@@ -97,8 +135,9 @@ def read_results(path: str | Path) -> SavedResult:
     counted = mean(counts.iou)
     # Where writing was cut off between the two files, one of them is of an earlier score.
     if not math.isclose(miou, counted, abs_tol=1e-9) and not (math.isnan(miou) and math.isnan(counted)):
+        said, counts_to = ("none" if math.isnan(value) else f"{value:.6f}" for value in (miou, counted))
         raise DataError(
-            f"{RESULT} says mIoU {miou:.6f}, {PER_IMAGE} comes to {counted:.6f}",
+            f"{RESULT} says mIoU {said}, {PER_IMAGE} comes to {counts_to}",
             where=str(folder.absolute()),
             hint="the two files are of different scores: score again",
         )

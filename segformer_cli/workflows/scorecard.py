@@ -20,13 +20,15 @@ from segformer_cli.metrics.instances import CATEGORIES, InstanceCounts, Instance
 from segformer_cli.metrics.scores import grouped, iou, mean, scores
 from segformer_cli.metrics.sizes import COCO_LIMITS, size_iou
 from segformer_cli.metrics.temperature import Temperature
-from segformer_cli.workflows.class_match import named_groups
+from segformer_cli.workflows.class_match import ClassMatch, named_groups
 from segformer_cli.workflows.measurements import Measurements
 
 NAN = float("nan")
 Bounds = tuple[float, float]
 SIZE_NAMES = ("small", "medium", "large")
+NOTHING_COUNTED = "every pixel is ignored: no score is defined"
 _CITYSCAPES = class_set("cityscapes")
+_ABSENT_AS_ONE = ("smp", "paddle")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Evaluation:
     """What `evaluate` found; fractions in 0..1, NaN where undefined.
 
     `confusion` is (K, K); `none_of_them` counts, for each true class, the pixels that were given no class of the
-    data at all. `miou_ci95` is NaN twice where it cannot be known, None where it was not asked for.
+    data at all. `miou_ci95` is NaN twice where it cannot be known, None where it was not asked for. Without labels
+    (`labelled` is False) no score is defined.
     """
 
     miou: float
@@ -119,6 +122,7 @@ class Evaluation:
     precision: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     image_mious: tuple[tuple[str, float], ...] = ()
+    labelled: bool = True
     artifacts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -168,10 +172,11 @@ def summarise(confusion: Counts, split: Split, protocol: str, seconds: float = 0
         confusion[:, :K],
         protocol,
         seconds,
-        () if confusion.sum() else ("every pixel is ignored: no score is defined",),
+        () if confusion.sum() or not split.labelled else (NOTHING_COUNTED,),
         fwiou=found.fwiou,
         mdice=found.mdice,
         none_of_them=tuple(none.tolist()),
+        labelled=split.labelled,
     )
 
 
@@ -247,17 +252,29 @@ def dialect_readings(
 
 
 def check_dialects(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, `all` spelt out.
+    """The names, `all` spelt out; a text may hold several with commas between.
 
     Raises:
         UsageError: there is no such dialect.
     """
+    names = [part.strip() for name in names for part in name.split(",")]
     if "all" in names:
         return tuple(DIALECTS)
     for name in names:
         if name not in DIALECTS:
             raise UsageError(f"there is no dialect {name!r}", hint=did_you_mean(name, [*DIALECTS, "all"]))
     return tuple(dict.fromkeys(names))
+
+
+def misled_dialects(names: Sequence[str], match: ClassMatch, none_of_them: Sequence[int]) -> str | None:
+    """What to know of tools' readings where classes were matched by name, which takes classes out of both maps."""
+    absent, said = len(match.unknown_to_weights), []
+    ones = [name for name in names if name in _ABSENT_AS_ONE]
+    if absent and ones:
+        said.append(f"{' and '.join(ones)} count each of the {absent} classes unknown to the weights as 1")
+    if "ultralytics" in names and any(none_of_them):
+        said.append("ultralytics leaves out the pixels predicted as no class of the data")
+    return f"these readings flatter what was matched by name: {'; '.join(said)}" if said else None
 
 
 def with_interval(base: Evaluation, found: Interval) -> Evaluation:

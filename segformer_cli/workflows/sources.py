@@ -41,14 +41,16 @@ class Source:
     precision: str | None = None
 
 
-def source_of(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
-    """Where the masks come from that a config asks to score.
+def source_of(config: EvalConfig, whole: Split, progress: ProgressListener) -> Source:
+    """Where the masks come from that a config asks to score: those of `limit` pictures of the whole split.
 
     Raises:
         DataError: the classes of weights and data differ, or masks are missing.
         UsageError: no weights are named and none belong to the data, or there is no such protocol.
     """
-    return folder_source(config, split) if config.predictions else network_source(config, split, progress)
+    if config.predictions:
+        return folder_source(config, whole)
+    return network_source(config, whole.first(config.limit), progress)
 
 
 def default_weights(data: str) -> str:
@@ -127,12 +129,13 @@ def refuse_gaps(window: HW, stride: HW) -> None:
         )
 
 
-def folder_source(config: EvalConfig, split: Split) -> Source:
+def folder_source(config: EvalConfig, whole: Split) -> Source:
     """The masks that any tool left in a folder."""
     assert config.predictions
-    if not split.labelled:
-        raise DataError(f"split {split.name!r} of {split.data} has no labels to score against", where=str(split.root))
-    paths = dict(zip(split.pairs, find_masks(Path(config.predictions), split), strict=True))
+    if not whole.labelled:
+        raise DataError(f"split {whole.name!r} of {whole.data} has no labels to score against", where=str(whole.root))
+    split = whole.first(config.limit)
+    paths = dict(zip(split.pairs, find_masks(Path(config.predictions), whole, config.limit), strict=True))
 
     def judged(split: Split, pace: Pace) -> Iterator[Judged]:
         K = len(split.class_names)

@@ -168,6 +168,47 @@ def test_help_config_lists_every_key_with_its_meaning(segformer, command):
     assert "never touch the network" in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [("--json", "--help-config"), ("--help-config", "--json")])
+@pytest.mark.parametrize("command", ["eval", "compare"])
+def test_help_config_with_json_is_one_object(segformer, command, arguments):
+    done = segformer(command, *arguments)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["schema"], found["command"], found["ok"]) == (0, 1, command, True)
+    keys = {row["key"]: row for row in found["results"]["keys"]}
+    assert keys["resamples"]["default"] == "1000"
+    assert set(keys["seed"]) == {"key", "default", "accepts", "meaning"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [["data", "list", "--json"], ["data", "list"], ["weights", "list"], ["eval", "--help-config"], ["--help"],
+     ["train", "--json", "--help-config"]],
+    ids=" ".join,
+)
+def test_a_stdout_that_takes_no_more_is_one_error_and_no_traceback(arguments, tmp_path):
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "segformer_cli", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environ,
+        )
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if not line.startswith("next: ")] == [
+        "error: cannot write: no space left on device"
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_an_error_on_a_stdout_that_takes_no_more_is_that_error(tmp_path):
+    shell = f"{sys.executable} -m segformer_cli train --json --lr x > /dev/full"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environ)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: lr is 'x'")
+    assert done.stderr.count("error") == 1
+
+
 BROKEN = """
 import sys, typer
 from typing import Annotated

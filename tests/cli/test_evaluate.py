@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ import pytest
 from PIL import Image
 
 from segformer_cli.app import main
+from segformer_cli.classes import class_set
+from segformer_cli.data.sample import write_sample
 from segformer_cli.model.checkpoint import save_checkpoint
 from tests.conftest import RandomCheckpoint
 from tests.tiny_data import drawn_by_lot, write_folder, write_lot
@@ -76,6 +82,11 @@ def run(
     return run
 
 
+def newest(folder: str) -> str:
+    """The numbered folder with the highest number."""
+    return max(Path(folder).iterdir(), key=lambda path: int(path.name)).as_posix()
+
+
 A = ("eval", "-w", "a.safetensors", "-d", "data", "--device", "cpu")
 B = ("eval", "-w", "b.safetensors", "-d", "data", "--device", "cpu")
 
@@ -93,8 +104,11 @@ def test_eval_prints_its_table_its_score_and_how_it_came_about(run: Run) -> None
     assert lines[7].startswith("mIoU 0.")
     assert lines[8] == "95 % interval: bootstrap, 1,000 draws of 7 images"
     assert lines[9].startswith("7 images of data val, whole, at their own size")
+    folder = newest("runs/eval")
     assert done.err.splitlines() == [
         "warning: an interval from only 7 images is likely too narrow",
+        f"wrote {folder}/result.json",
+        f"wrote {folder}/per_image.npz",
         "next: segformer predict INPUT -w a.safetensors -o out/ --save mask,overlay",
     ]
 
@@ -103,7 +117,9 @@ def test_eval_with_json_is_one_object_with_the_fixed_names(run: Run) -> None:
     done = run(*A, "--json")
     found = done.json
     assert (found["command"], found["warnings"]) == ("eval", ["an interval from only 7 images is likely too narrow"])
-    assert found["artifacts"] == []
+    folder = newest("runs/eval")
+    assert found["artifacts"] == [f"{folder}/result.json", f"{folder}/per_image.npz"]
+    assert "wrote" not in done.err
     results = found["results"]
     assert {"miou", "macc", "aacc", "per_class", "images", "miou_ci95", "confusion_matrix", "protocol"} <= set(results)
     assert results["images"] == 7
@@ -117,14 +133,15 @@ def test_eval_with_json_is_one_object_with_the_fixed_names(run: Run) -> None:
 
 
 def test_what_is_asked_for_by_flags_is_in_the_object(run: Run) -> None:
-    flags = ("--boundary", "--object-sizes", "--calibration", "--fit-temperature", "--dialect", "mmseg,smp")
-    found = run(*A, *flags, "--group", "x=thing 0,thing 1", "--group", "y=thing 1", "--limit", "2", "--json").json
+    flags = ("--boundary", "--object-sizes", "--calibration", "--fit-temperature", "--limit", "2")
+    tools = ("--dialect", "mmseg, smp", "--dialect", "paddle")
+    found = run(*A, *flags, *tools, "--group", "x=thing 0,thing 1", "--group", "y=thing 1", "--json").json
     results = found["results"]
     assert {"boundary_iou", "trimap_iou", "iou_by_size"} <= set(results["means"])
     assert 0 <= results["calibration"]["ece"] <= 1
     assert len(results["calibration"]["bins"]) == 15
     assert results["temperature"]["value"] > 0
-    assert [row["name"] for row in results["dialects"]] == ["mmseg", "smp"]
+    assert [row["name"] for row in results["dialects"]] == ["mmseg", "smp", "paddle"]
     assert [(row["name"], row["classes"]) for row in results["groups"]] == [
         ("x", ["thing 0", "thing 1"]), ("y", ["thing 1"])
     ]
@@ -151,7 +168,12 @@ def test_a_score_that_is_undefined_fails_the_check(run: Run, tmp_path: Path) -> 
     assert done.code == 3
     assert done.json["results"]["miou"] is None
     assert done.json["results"]["per_class"][0]["iou"] is None
-    assert run("eval", "-w", "a.safetensors", "-d", str(data)).code == 0
+    text = run("eval", "-w", "a.safetensors", "-d", str(data), "--min-miou", "0")
+    said = "mIoU is undefined, since every pixel is ignored: it is not the 0 or more that --min-miou asks for"
+    assert text.err.splitlines()[-1] == f"error: {said}"
+    done = run("eval", "-w", "a.safetensors", "-d", str(data), "--calibration")
+    assert done.code == 0
+    assert "nan" not in done.out + done.err + text.out + text.err
 
 
 @pytest.mark.parametrize(
@@ -172,7 +194,14 @@ def test_a_score_that_is_undefined_fails_the_check(run: Run, tmp_path: Path) -> 
         ((*A, "--fit-temperature", "--multi-scale"), 2, "fitted to the logits of one pass"),
         ((*A, "--fit-temperature", "--by-name"), 2, "fitted on the weights' own classes"),
         (("compare", "nowhere", "nowhere"), 1, "nowhere holds no result.json"),
-        (("compare", "nowhere"), 2, "missing argument 'B'"),
+        (("compare", "nowhere"), 2, "two results are needed"),
+        (("eval", "-w", "nosuch", "-d", "data", "--dry-run"), 1, "there are no weights named 'nosuch'"),
+        ((*A, "--report", "report.pdf"), 2, "--report report.pdf: a report is an HTML page"),
+        ((*A, "-o", "x", "--submission", "x"), 2, "-o and --submission both name"),
+        (("eval", "-w", "", "-d", "data"), 2, "weights is an empty text"),
+        (("eval", "-w", "a.safetensors", "-d", ""), 2, "data is an empty text"),
+        ((*A, "--group-images", " "), 2, "group_images is an empty text"),
+        (("compare", "x", "y", "--resamples", "50", "--require-better"), 2, "--resamples 50 is too few"),
         (("compare", "x", "y", "--resamples", "0"), 2, "resamples is 0"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else None,
@@ -217,26 +246,35 @@ def test_dry_run_writes_nothing(run: Run, studio: Path) -> None:
     assert (done.code, done.out) == (0, "would score a.safetensors on 7 images of data, split val\n")
     assert run(*A, "-o", "dry", "--dry-run", "--json").json["results"]["config"]["out"] == "dry"
     assert sorted(studio.rglob("*")) == before
+    assert run(*A, "--dry-run").code == 0
+    assert sorted(studio.rglob("*")) == before
     assert run(*A, "-o", "data/classes.txt/x", "--dry-run").code == 1
 
 
 def test_a_report_is_a_file_of_its_own_and_kept_unless_forced(run: Run, studio: Path) -> None:
     done = run(*A, "--report", "report.html", "--json")
-    assert done.json["artifacts"] == ["report.html"]
+    assert done.json["artifacts"][-1] == "report.html"
     page = (studio / "report.html").read_text(encoding="utf-8")
     assert f"{100 * done.json['results']['miou']:.2f}" in page
     assert done.json["results"]["protocol"] in page
     again = run(*A, "--report", "report.html")
     assert again.code == 1
     assert "report.html exists already" in again.err
+    assert any((studio / newest("runs/eval")).iterdir())    # a score that was not made leaves no folder
     assert run(*A, "--report", "report.html", "--force").code == 0
 
 
 def test_groups_and_aliases_may_come_from_a_file_and_from_set(run: Run, studio: Path) -> None:
-    (studio / "my.yaml").write_text("group: ['x=thing 0,thing 1']\n", encoding="utf-8")
-    assert [row["name"] for row in run(*A, "-c", "my.yaml", "--json").json["results"]["groups"]] == ["x"]
-    groups = run(*A, "--set", "group=['y=thing 0,thing 1']", "--json").json["results"]["groups"]
-    assert [row["name"] for row in groups] == ["y"]
+    for text in ("group: ['x=thing 0,thing 1']", "group: x=thing 0,thing 1"):
+        (studio / "my.yaml").write_text(f"{text}\n", encoding="utf-8")
+        groups = run(*A, "-c", "my.yaml", "--json").json["results"]["groups"]
+        assert [(row["name"], row["classes"]) for row in groups] == [("x", ["thing 0", "thing 1"])]
+    for text in ("group=['y=thing 0,thing 1']", "group=y=thing 0,thing 1"):
+        groups = run(*A, "--set", text, "--json").json["results"]["groups"]
+        assert [(row["name"], row["classes"]) for row in groups] == [("y", ["thing 0", "thing 1"])]
+    bare = run(*A, "--set", "group=[y=thing 0,thing 1]")
+    assert (bare.code, bare.err.splitlines()[0]) == (2, "error: --group 'thing 1' is no group")
+    assert bare.err.splitlines()[1].endswith("in a list, in quotes: group=['vehicle=car,bus']")
     wrong = run(*A, "--set", "alias=['thing 9=thing 0']")
     assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: the weights have no class 'thing 9'")
 
@@ -256,6 +294,53 @@ def test_masks_of_predict_score_as_their_network_does(run: Run, studio: Path) ->
     assert "p1.png is 2 x 3, its target 64 x 64 (height x width)" in run(
         "eval", "--predictions", "masks", "-d", "data"
     ).err
+
+
+def test_a_split_without_labels_gives_masks_one_warning_and_no_table(
+    run: Run, tmp_path: Path, random_checkpoint: RandomCheckpoint
+) -> None:
+    write_sample(tmp_path / "scenes", {"test": 2}, (64, 128))
+    shutil.rmtree(tmp_path / "scenes" / "gtFine")
+    names = class_set("cityscapes").class_names
+    weights = save_checkpoint(tmp_path / "city.safetensors", random_checkpoint(classes=19, class_names=names))
+    asked = ("eval", "-w", str(weights), "-d", f"cityscapes:{tmp_path / 'scenes'}", "--split", "test")
+    done = run(*asked, "--submission", str(tmp_path / "masks"), "--calibration")
+    assert done.code == 0, done.err
+    first, second = done.out.splitlines()
+    assert first == "no score, since the split has no labels"
+    assert second.startswith("2 images of cityscapes test, ")
+    assert [line for line in done.err.splitlines() if line.startswith("warning: ")] == [
+        "warning: split 'test' of cityscapes has no labels: masks were written, there is no score"
+    ]
+    assert f"wrote {tmp_path / 'masks'}" in done.err
+    again = run(*asked, "--submission", str(tmp_path / "more"), "--min-miou", "0.5")
+    assert again.code == 3
+    assert again.err.splitlines()[-1].startswith("error: mIoU is undefined, since the split has no labels")
+
+
+def test_on_a_real_terminal_of_60_columns_every_figure_is_whole(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    names = tuple(f"a class of a long name {index}" for index in range(5))
+    data = write_lot(tmp_path / "data", names=names)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("SEGFORMER_", "NO_COLOR"))}
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "segformer_cli", "eval", "--predictions", str(data / "masks"), "-d", str(data)],
+        stdout=theirs, stderr=subprocess.DEVNULL, cwd=tmp_path,
+        env={**environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "60"},
+    )
+    os.close(theirs)
+    text = b""
+    with suppress(OSError):     # a terminal that nobody writes to any more
+        while part := os.read(ours, 10_000):
+            text += part
+    assert done.wait(timeout=60) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text.decode()).splitlines()
+    rows = [line.strip() for line in lines if line.strip().startswith("a class")]
+    assert len(rows) == 5
+    for row in rows:
+        assert len(row) <= 60
+        assert re.fullmatch(r"a class.*…  1\.0000  1\.000-1\.000  1\.0000  1\.0000 +\d+", row)
 
 
 # compare.
@@ -280,7 +365,8 @@ def test_compare_says_how_much_better_b_is_and_how_sure_that_is(run: Run, studio
     assert len(lines) == 1 + 5 + 1 + 2
     found = run("compare", "scores/a/result.json", "scores/b", "--json").json["results"]
     assert set(found) == {
-        "a", "b", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "images", "interval"
+        "a", "b", "score", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "per_corruption",
+        "images", "interval"
     }
     saved = [json.loads((studio / "scores" / name / "result.json").read_text())["results"]["miou"] for name in "ab"]
     assert [found["miou_a"], found["miou_b"]] == saved
@@ -301,9 +387,39 @@ def test_require_better_exits_3_unless_the_interval_is_above_zero(run: Run) -> N
         assert done.json["results"]["better"] is False
         assert done.json["error"]["message"].startswith("B is not surely better than A: B - A lies in [")
         assert run("compare", *(f"scores/{name}" for name in pair)).code == 0
-    one = run("compare", "scores/a", "scores/b", "--group-images", "p", "--require-better")
-    assert one.code == 3
-    assert "nan" not in one.out + one.err
+    for pattern, why in (("p", "there is no interval, since"), ("p0?", "2 images, or groups of them, are")):
+        few = run("compare", *(f"scores/{name}" for name in better), "--group-images", pattern, "--require-better")
+        assert few.code == 3
+        assert few.err.splitlines()[-1].startswith(f"error: B is not surely better than A: {why}")
+        assert "nan" not in few.out + few.err
+
+
+@pytest.mark.usefixtures("scores")
+def test_compare_of_a_result_with_itself_says_so_and_proposes_nothing(run: Run) -> None:
+    done = run("compare", "scores/a", "scores/a/result.json")
+    assert done.code == 0
+    assert "warning: A and B are the same result, scores/a" in done.err
+    assert "next:" not in done.err
+
+
+@pytest.mark.usefixtures("scores")
+def test_the_two_results_may_be_named_in_a_file(run: Run, studio: Path) -> None:
+    (studio / "pair.yaml").write_text("a: scores/a\nb: scores/b\n", encoding="utf-8")
+    found = run("compare", "-c", "pair.yaml", "--json").json["results"]
+    assert found == run("compare", "scores/a", "scores/b", "--json").json["results"]
+    turned = run("compare", "scores/b", "-c", "pair.yaml", "--json").json["results"]
+    assert (turned["a"], turned["b"]) == ("scores/b", "scores/b")
+
+
+def test_results_of_ignored_pixels_alone_have_no_score_to_compare(run: Run, tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "d", {f"p{index}": np.full((32, 32), 255, np.uint8) for index in range(7)})
+    for name in "ab":
+        made = run("eval", "-w", f"{name}.safetensors", "-d", str(data), "-o", str(tmp_path / name))
+        assert made.code == 0, made.err
+    done = run("compare", str(tmp_path / "a"), str(tmp_path / "b"), "--require-better")
+    assert done.code == 3
+    assert "no difference: the mIoU of A and B is undefined" in done.out
+    assert "nan" not in done.out + done.err
 
 
 @pytest.mark.usefixtures("scores")
@@ -326,6 +442,6 @@ def test_compare_refuses_what_is_not_the_same(run: Run, studio: Path, tmp_path: 
 def test_compare_warns_of_protocols_that_differ(run: Run, tmp_path: Path) -> None:
     assert run(*B, "--set", "window=48", "-o", str(tmp_path / "slid")).code == 0
     done = run("compare", "scores/a", str(tmp_path / "slid"), "--json")
-    differ = "A and B differ in protocol: '7 images of data val, whole"
-    assert any(warning.startswith(differ) for warning in done.json["warnings"])
-    assert "in windows of 48x48 every 36x36 pixels" in done.err
+    assert (
+        "A and B differ in protocol: 'whole' and 'in windows of 48x48 every 36x36 pixels, logits averaged'"
+    ) in done.json["warnings"]

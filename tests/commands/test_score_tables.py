@@ -77,10 +77,12 @@ def piped(result: Evaluation, capsys: pytest.CaptureFixture[str], *, every_class
     return capsys.readouterr().out.splitlines()
 
 
-def on_a_terminal(result: Evaluation, monkeypatch: pytest.MonkeyPatch, *, every_class: bool = False) -> list[str]:
+def on_a_terminal(
+    result: Evaluation, monkeypatch: pytest.MonkeyPatch, *, every_class: bool = False, columns: int = 80
+) -> list[str]:
     stream = Terminal()
     monkeypatch.setattr("sys.stdout", stream)
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     score_tables.show(Console("eval"), result, every_class=every_class)
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
@@ -110,6 +112,28 @@ def test_the_tables_fit_eighty_columns_and_nothing_is_cut_or_wrapped(
         assert any(start in line and share in line for line in plain)
         # One line a class in each table: none is wrapped.
         assert any(start in line and share in line and str(row.pixels) in line for line in drawn)
+
+
+@pytest.mark.parametrize("columns", [76, 70, 60, 50, 30])
+@pytest.mark.parametrize("names", [SETS["cityscapes"], SETS["long names"]], ids=["cityscapes", "long names"])
+def test_on_a_narrow_terminal_names_give_way_and_no_figure_is_cut(
+    names: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = with_everything(scored(names))
+    drawn = on_a_terminal(result, monkeypatch, columns=columns)
+    for row in result.per_class:
+        assert row.iou_ci95 is not None
+        figures = [f"{row.iou:.4f}", f"{row.iou_ci95[0]:.3f}-{row.iou_ci95[1]:.3f}", f"{row.acc:.4f}", str(row.pixels)]
+        (line,) = [line for line in drawn if figures[0] in line and figures[1] in line]
+        assert line.split()[-5:] == [*figures[:3], f"{row.dice:.4f}", figures[3]]
+        assert line.strip()[:3] == row.name[:3]
+    if columns >= 60:
+        assert max(map(len, drawn)) <= columns
+
+
+def test_a_wide_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = on_a_terminal(scored(SETS["cityscapes"]), monkeypatch, columns=200)
+    assert all(any(line.strip().startswith(name) for line in drawn) for name in SETS["cityscapes"])
 
 
 def test_the_columns_are_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +178,13 @@ def test_undefined_scores_are_dashes(capsys: pytest.CaptureFixture[str]) -> None
     assert lines[1].split() == ["road", "0.7500", "0.7500", "0.8571", "4"]
     assert lines[2].split() == ["sky", "0.0000", "-", "0.0000", "0"]
     assert lines[3].split() == ["car", "-", "-", "-", "0"]
+
+
+def test_without_labels_there_is_no_table_of_dashes(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = np.zeros((2, 2), np.int64)
+    result = replace(summarise(nothing, split_of(("road", "sky")), "2 images of streets test"), labelled=False)
+    assert piped(result, capsys) == []
+    assert score_tables.summary(result) == "no score, since the split has no labels\n2 images of streets test"
 
 
 def test_groups_and_dialects_have_tables_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +237,7 @@ def difference(**fields: object) -> ResultDifference:
     )
     values = {
         "a": "a", "b": "b", "miou_a": 0.7, "miou_b": 0.655, "difference": -0.045, "ci95": (-0.05, -0.04),
-        "wins": 0.001, "per_class": rows, "images": 12, "interval": "95 % interval: bootstrap", **fields,
+        "wins": 0.001, "per_class": rows, "images": 12, "interval": "95 % interval: bootstrap", "units": 12, **fields,
     }
     return ResultDifference(**values)  # type: ignore[arg-type]
 
@@ -220,6 +251,24 @@ def test_a_comparison_lists_the_largest_loss_first(capsys: pytest.CaptureFixture
     assert "+1.00   [+0.50, +1.50]" in lines[2]
     assert lines[3].split() == ["car", "-", "0.4000", "-", "-"]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_calibration_of_no_pixel_is_said_to_be_undefined() -> None:
+    nothing = calibration(confidence_counts(np.zeros(0), np.zeros(0, bool)))
+    said = score_tables.summary(replace(scored(("road", "sky")), calibration=nothing))
+    assert "calibration: undefined, since not one labelled pixel was counted" in said
+    assert "nan" not in said
+
+
+def test_no_verdict_is_drawn_from_fewer_than_five_units() -> None:
+    for bounds in ((0.01, 0.02), (-0.02, -0.01)):
+        assert "no difference is sure" in score_tables.difference_summary(difference(ci95=bounds, units=4))
+
+
+def test_a_difference_that_is_undefined_says_which_score_is() -> None:
+    undefined = difference(miou_a=math.nan, difference=math.nan, ci95=(math.nan, math.nan))
+    said = "no difference: the mIoU of A is undefined, since not one labelled pixel was counted"
+    assert score_tables.difference_summary(undefined) == said
 
 
 @pytest.mark.parametrize(

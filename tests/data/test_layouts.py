@@ -146,6 +146,41 @@ def test_an_undivided_folder_keeps_a_fifth_for_val_by_name_and_adding_images_mov
     assert val <= more_val
 
 
+def test_an_undivided_folder_says_what_part_of_it_a_split_is_and_can_be_taken_whole(tmp_path: Path) -> None:
+    for index in range(40):
+        put_image(tmp_path / "images" / f"{index}.png")
+        put_mask(tmp_path / "masks" / f"{index}.png")
+    splits = {name: open_data(str(tmp_path), name) for name in ("train", "val", "all")}
+    assert splits["val"].note == (
+        f"{len(splits['val'])} of 40 images, chosen by a hash of their names, are val; --split all takes all"
+    )
+    assert f"{len(splits['train'])} of 40 images" in str(splits["train"].note)
+    assert (len(splits["all"]), splits["all"].note) == (40, None)
+    keys = {name: {pair.key for pair in split.pairs} for name, split in splits.items()}
+    assert keys["train"] | keys["val"] == keys["all"]
+
+
+def test_a_divided_folder_has_no_split_of_everything_and_no_note(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        put_image(tmp_path / "images" / split / "a.png")
+        put_mask(tmp_path / "masks" / split / "a.png")
+    assert open_data(str(tmp_path), "val").note is None
+    with pytest.raises(DataError, match="has no split 'all'"):
+        open_data(str(tmp_path), "all")
+    with pytest.raises(DataError, match="has no split 'all'"):
+        open_data("sample", "all")
+
+
+@pytest.mark.parametrize("second", ["road", "Road ", "ROAD"])
+def test_a_class_named_twice_is_refused_with_both_lines(tmp_path: Path, second: str) -> None:
+    put_image(tmp_path / "images" / "a.png")
+    put_mask(tmp_path / "masks" / "a.png")
+    (tmp_path / "classes.txt").write_text(f"road\n\nsky\n{second}\n")
+    with pytest.raises(DataError, match=f"classes.txt names '{second.strip()}' in line 1 and in line 4") as caught:
+        open_data(str(tmp_path), "val")
+    assert caught.value.where == str(tmp_path / "classes.txt")
+
+
 def test_one_or_two_images_still_give_a_val_and_a_train_split(tmp_path: Path) -> None:
     for name in ("a", "b"):
         put_image(tmp_path / "images" / f"{name}.jpg")

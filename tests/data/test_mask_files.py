@@ -112,6 +112,25 @@ def test_missing_masks_are_counted_and_what_lies_there_is_said(folder: Folder) -
     assert "--limit" in str(caught.value.hint)
 
 
+def test_only_the_masks_of_the_first_pictures_are_asked_for_where_that_is_the_limit(folder: Folder) -> None:
+    masks = folder("a_pred.png", "a_b_pred.png")
+    split = split_of(["a", "a_b", "c"])
+    assert find_masks(masks, split, 1) == (masks / "a_pred.png",)    # the other is of a_b, though a_b is not asked for
+    assert find_masks(masks, split, 2) == (masks / "a_pred.png", masks / "a_b_pred.png")
+    with pytest.raises(DataError, match=r"no mask found for 1 of 3 images \(first: c\)"):
+        find_masks(masks, split, 3)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
+def test_masks_that_lost_their_ids_are_named_as_the_reason(folder: Folder, suffix: str) -> None:
+    with pytest.raises(DataError, match="no mask found for 1 of 1 images") as caught:
+        found(folder(f"a{suffix}"), ["a"])
+    assert caught.value.hint == (
+        f"a{suffix} is no mask: masks must be lossless, JPEG blurs class ids; save them as PNG"
+    )
+    assert str(caught.value.where).endswith(f"found a{suffix}")
+
+
 def test_an_empty_folder_and_none_at_all_are_told_apart(tmp_path: Path, folder: Folder) -> None:
     with pytest.raises(DataError) as caught:
         found(folder("readme.txt"), ["a"])
@@ -190,6 +209,17 @@ def test_ids_of_cityscapes_files_become_its_classes(tmp_path: Path) -> None:
     assert class_set("cityscapes").class_names[13] == "car"
     wide = saved(tmp_path / "b.png", np.array([[7, 300]], np.uint16))
     assert read_as_classes(wide, split, ids[:, :2], file_ids=True).tolist() == [[0, 19]]
+
+
+def test_ids_of_files_beyond_the_table_of_the_data_are_no_class_and_never_wrap_around(tmp_path: Path) -> None:
+    wide = np.array([[0, 7, 255, 256, 263, 65535]], np.uint16)
+    path = saved(tmp_path / "a.png", wide)
+    few = read_as_classes(path, split_of("a", classes=8), wide, file_ids=True)
+    assert few.tolist() == [[0, 7, 8, 8, 8, 8]]
+    many = read_as_classes(path, split_of("a", classes=300), wide, file_ids=True)
+    assert many.tolist() == [[0, 7, 255, 256, 263, 300]]
+    most = read_as_classes(path, split_of("a", classes=255), wide, file_ids=True)
+    assert (most.tolist(), most.dtype) == ([[0, 7, 255, 255, 255, 255]], np.uint8)
 
 
 def test_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:

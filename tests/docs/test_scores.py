@@ -36,5 +36,5 @@ def test_every_command_of_the_page_runs_in_its_order(
     for line in lines:
         assert main(shlex.split(line)[1:]) == 0, (line, capsys.readouterr())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "calibrated.safetensors", "for-the-server", "masks", "report.html", "scores"
+        "calibrated.safetensors", "for-the-server", "masks", "report.html", "runs", "scores"
     ]

@@ -11,7 +11,14 @@ import torch
 
 from segformer_cli.classes import class_set, default_palette
 from segformer_cli.engine import loading
-from segformer_cli.engine.loading import build_model, inflated, load_checkpoint_from, load_model, start_from
+from segformer_cli.engine.loading import (
+    build_model,
+    check_weights,
+    inflated,
+    load_checkpoint_from,
+    load_model,
+    start_from,
+)
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError, UsageError, WeightsError
 from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import Checkpoint, ModelConfig, network_from, save_checkpoint
@@ -52,6 +59,41 @@ def test_a_hugging_face_folder_is_weights(random_checkpoint: Make, tmp_path: Pat
     huggingface.write(tmp_path / "folder", random_checkpoint(), force=False)
 
     assert load_model(tmp_path / "folder").config.num_classes == 5
+
+
+def test_whether_weights_are_there_shows_without_reading_them(tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(WeightsError, match="the folder run holds no weights"):
+        check_weights(str(tmp_path / "run"))
+    for path in ("run/checkpoints/last.safetensors", "hf/pytorch_model.bin", "file.pth"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"never read")
+    for name in ("run", "hf", "file.pth"):
+        check_weights(str(tmp_path / name))
+    for name in ("sample", "b0-ade20k", "nvidia/segformer-b0-finetuned-ade-512-512", "someone/else"):
+        check_weights(name)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [("absent.safetensors", "no file or folder"), ("runs/none", "no file or folder"), ("nosuch", "no weights named")],
+)
+def test_weights_that_are_not_there_are_refused_as_by_a_load(weights: str, words: str) -> None:
+    said = []
+    for look in (check_weights, load_checkpoint_from):
+        with pytest.raises(WeightsError, match=words) as caught:
+            look(weights)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_offline_the_cache_must_hold_what_a_name_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "is_cached", lambda name: name == "b1-ade20k")
+    check_weights("b1-ade20k", offline=True)
+    with pytest.raises(EnvironmentLacksError, match="b2-imagenet are not on this machine"):
+        check_weights("b2-imagenet", offline=True)
 
 
 def test_a_hub_name_is_fetched_and_carries_its_licence(

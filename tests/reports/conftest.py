@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
@@ -38,6 +39,7 @@ from segformer_cli.reports.parts import (
     binned,
 )
 from segformer_cli.reports.thumbnails import ERROR_LEGEND, error_map, error_thumbnail, mask_thumbnail, picture_thumbnail
+from tests.reports import browser
 
 ExamplePage = Callable[[int, int], Page]
 
@@ -50,6 +52,19 @@ Scored = list[tuple[str, float, np.ndarray, np.ndarray, np.ndarray]]
 def example_page() -> ExamplePage:
     """Makes the page of a number of classes (19 or 150) and of images."""
     return make_example
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Tab]:
+    """A tab of Chromium, one for each file of tests."""
+    if browser.fcntl is None:
+        pytest.skip("Chromium is steered through descriptors, which Windows has not")
+    program = next(filter(None, map(shutil.which, browser.NAMES)), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(browser.NAMES)} is installed")
+    tab = browser.Tab(program, tmp_path_factory.mktemp("profile"))
+    yield tab
+    tab.close()
 
 
 @dataclass
@@ -176,7 +191,6 @@ def make_example(num_classes: int, images: int) -> Page:
             gallery("Highest scores", classes, scored[-4:]),
             facts(),
         ),
-        subtitle="evaluated 2026-03-14 09:26 UTC",
         footer="made by segformer 0.1.0",
     )
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segformer_cli.reports.charts import COLOURS, HEIGHT, TOP, histogram_view, line_view, nice_step
+from segformer_cli.reports.axes import LETTER, Plot
+from segformer_cli.reports.charts import COLOURS, MARK_LINE, HistogramView, histogram_view, line_view
 from segformer_cli.reports.page import Page, render
 from segformer_cli.reports.parts import Histogram, LineChart, Series, binned
 
@@ -29,8 +30,8 @@ def test_a_line_goes_through_its_points_between_the_axes() -> None:
     view = line_view(chart(Series("a", [0, 10], [0, 1]), x_range=(0, 10), y_range=(0, 1)))
     (pen, x, y), (next_pen, next_x, next_y) = points(view.lines[0].path)
     assert (pen, next_pen) == ("M", "L")
-    assert (x, next_x) == (round(view.x.begin, 1), view.x.end)
-    assert (y, next_y) == (view.y.begin, TOP)
+    assert (x, next_x) == (round(view.plot.x.begin, 1), view.plot.x.end)
+    assert (y, next_y) == (view.plot.y.begin, Plot.TOP)
 
 
 def test_a_line_is_interrupted_where_a_value_is_undefined() -> None:
@@ -41,26 +42,26 @@ def test_a_line_is_interrupted_where_a_value_is_undefined() -> None:
 
 def test_ticks_are_round_values_written_with_as_many_digits_as_they_need() -> None:
     view = line_view(chart(Series("a", [0, 40_000], [0.701, 0.745])))
-    assert [tick.text for tick in view.x.ticks] == ["0", "10,000", "20,000", "30,000", "40,000"]
-    assert [tick.text for tick in view.y.ticks] == ["70", "71", "72", "73", "74", "75"]
-    assert view.y.label == "mIoU, %"
+    assert [tick.text for tick in view.plot.x.ticks] == ["0", "10,000", "20,000", "30,000", "40,000"]
+    assert [tick.text for tick in view.plot.y.ticks] == ["70", "71", "72", "73", "74", "75"]
+    assert view.plot.y.label == "mIoU, %"
 
 
 @settings(max_examples=60, deadline=None)
 @given(low=st.floats(-1e6, 1e6), span=st.floats(1e-3, 1e6))
 def test_an_axis_has_two_to_eight_ticks_inside_it_and_no_two_alike(low: float, span: float) -> None:
     view = line_view(chart(Series("a", [0, 1], [low, low + span]), y_kind="number"))
-    ticks = view.y.ticks
+    ticks = view.plot.y.ticks
     assert 2 <= len(ticks) <= 8
     assert len({tick.text for tick in ticks}) == len(ticks)
-    assert all(TOP - 0.1 <= tick.at <= view.y.begin + 0.1 for tick in ticks)
+    assert all(Plot.TOP - 0.1 <= tick.at <= view.plot.y.begin + 0.1 for tick in ticks)
 
 
 def test_a_single_value_and_no_value_at_all_still_have_axes() -> None:
     assert not line_view(chart(Series("a", [3], [0.5]))).empty
     for nothing in (chart(), chart(Series("a", [], [])), chart(Series("a", [1, 2], [NAN, NAN]))):
         view = line_view(nothing)
-        assert view.empty and view.x.ticks and view.y.ticks
+        assert view.empty and view.plot.x.ticks and view.plot.y.ticks
 
 
 def test_a_long_line_is_thinned_without_losing_a_peak() -> None:
@@ -69,7 +70,7 @@ def test_a_long_line_is_thinned_without_losing_a_peak() -> None:
     view = line_view(chart(Series("loss", range(160_000), y), y_range=(0, 1)))
     drawn = [height for _, _, height in points(view.lines[0].path)]
     assert len(drawn) < 1000
-    assert (min(drawn), max(drawn)) == (view.y.at(0.9), view.y.at(0.1))
+    assert (min(drawn), max(drawn)) == (view.plot.y.at(0.9), view.plot.y.at(0.1))
     assert len(view.lines[0].path) < 20_000
 
 
@@ -82,7 +83,7 @@ def test_marks_of_a_long_line_are_few_and_end_with_its_last_point() -> None:
 
 def test_the_diagonal_is_where_both_axes_are_equal() -> None:
     view = line_view(chart(Series("a", [0, 1], [0.2, 0.6]), x_range=(0, 1), y_range=(0, 0.5), diagonal=True))
-    assert view.diagonal == (view.x.at(0), view.y.at(0), view.x.at(0.5), view.y.at(0.5))
+    assert view.diagonal == (view.plot.x.at(0), view.plot.y.at(0), view.plot.x.at(0.5), view.plot.y.at(0.5))
     apart = chart(Series("a", [0, 1], [5, 6]), x_range=(0, 1), y_range=(5, 6), diagonal=True)
     assert line_view(apart).diagonal is None
 
@@ -95,12 +96,6 @@ def test_lines_beyond_the_colours_are_dashed() -> None:
 def test_a_series_with_more_x_than_y_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="zip"):
         line_view(chart(Series("a", [0, 1], [0])))
-
-
-@pytest.mark.parametrize("span", [0.0, -1.0, NAN])
-def test_an_axis_without_length_is_a_mistake(span: float) -> None:
-    with pytest.raises(ValueError, match="above its beginning"):
-        nice_step(span)
 
 
 def test_a_drawn_chart_names_its_lines_and_each_point_says_its_values(parsed: Callable[[str], Any]) -> None:
@@ -122,9 +117,49 @@ def test_bars_stand_on_the_axis_as_high_as_their_counts() -> None:
     view = histogram_view(Histogram((0.0, 0.5, 1.0), (10, 5), "mIoU", "images", marks=(("median", 0.4), ("far", 7.0))))
     first, second = view.bars
     assert first.height == pytest.approx(2 * second.height, abs=0.2)
-    assert first.y + first.height == pytest.approx(HEIGHT - 46, abs=0.1)
+    assert first.y + first.height == pytest.approx(Plot.HEIGHT - Plot.BOTTOM, abs=0.1)
     assert first.text == "mIoU 0.00 – 50.00 %\n10 images"
     assert [mark.text for mark in view.marks] == ["median 40.00 %"]
+
+
+def marked(*marks: tuple[str, float]) -> HistogramView:
+    return histogram_view(Histogram((0.0, 0.5, 1.0), (300, 5), "mIoU", "images", marks=marks))
+
+
+def extent(view: HistogramView, index: int) -> tuple[float, float]:
+    """Where the name of a mark begins and ends, in its largest writing."""
+    mark = view.marks[index]
+    width = LETTER * len(mark.text)
+    left = mark.x - {"start": 0, "middle": width / 2, "end": width}[mark.anchor]
+    return left, left + width
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_names_of_marks_stay_inside_the_axis_below_its_name_and_never_overlap(values: list[float]) -> None:
+    view = marked(*((f"mark {index}", value) for index, value in enumerate(values)))
+    for index, mark in enumerate(view.marks):
+        left, right = extent(view, index)
+        assert view.plot.x.begin - 0.1 <= left and right <= view.plot.x.end + 0.1
+        # The letters of narrow screens are 16 high, those below the base line a quarter of that.
+        assert mark.y - 16 >= Plot.Y_NAME[1] and mark.y + 4 <= view.plot.y.end
+        for other in range(index):
+            begin, end = extent(view, other)
+            assert abs(view.marks[other].y - mark.y) >= MARK_LINE or right <= begin or end <= left
+
+
+def test_the_name_of_a_mark_stands_over_its_line_where_it_can() -> None:
+    low, middle, high = (marked(("median", value)).marks[0] for value in (0.0, 0.5, 1.0))
+    assert [one.anchor for one in (low, middle, high)] == ["start", "middle", "end"]
+    assert low.x == low.at and middle.x == middle.at and high.x == high.at
+
+
+def test_marks_too_close_for_one_line_take_two_and_the_bars_make_room() -> None:
+    near, far = marked(("a", 0.5), ("b", 0.51)), marked(("a", 0.1), ("b", 0.9))
+    assert [mark.y for mark in near.marks] == [Plot.TOP, Plot.TOP + MARK_LINE]
+    assert [mark.y for mark in far.marks] == [Plot.TOP, Plot.TOP]
+    assert near.plot.y.end == far.plot.y.end + MARK_LINE
+    assert marked().plot.y.end == Plot.TOP
 
 
 def test_an_empty_histogram_has_bars_without_height() -> None:
@@ -133,7 +168,7 @@ def test_an_empty_histogram_has_bars_without_height() -> None:
 
 def test_counts_on_an_axis_are_whole() -> None:
     view = histogram_view(Histogram((0.0, 0.5, 1.0), (2, 1), "mIoU", "images"))
-    assert [tick.text for tick in view.y.ticks] == ["0", "1", "2"]
+    assert [tick.text for tick in view.plot.y.ticks] == ["0", "1", "2"]
 
 
 def test_a_histogram_needs_one_edge_more_than_counts() -> None:

@@ -11,8 +11,11 @@ import pytest
 from segformer_cli.classes import default_palette
 from segformer_cli.reports.parts import Thumbnail
 from segformer_cli.reports.thumbnails import (
+    CONTACT_BYTES,
+    CONTACT_SIDE,
     CORRECT,
     IGNORED,
+    SMALLEST,
     WRONG,
     error_map,
     error_thumbnail,
@@ -108,3 +111,22 @@ def test_twenty_rows_of_thumbnails_leave_room_in_five_megabytes() -> None:
         error_thumbnail("errors", error_map(photograph, ids, wrong, 255)),
     ]
     assert sum(len(thumbnail.uri) for thumbnail in thumbnails) < 200_000
+
+
+@pytest.mark.parametrize("hw", [(1024, 2048), (480, 360)])
+def test_no_thumbnail_of_a_contact_sheet_is_heavy_not_even_of_noise(hw: tuple[int, int]) -> None:
+    lot = np.random.default_rng(0)
+    noise = lot.integers(0, 256, (*hw, 3)).astype(np.uint8)
+    mask = lot.integers(0, 150, hw).astype(np.uint8)
+    picture = picture_thumbnail("picture", noise, CONTACT_SIDE, CONTACT_BYTES)
+    drawn = mask_thumbnail("mask", mask, default_palette(150), 255, CONTACT_SIDE, CONTACT_BYTES)
+    assert len(picture.uri) <= CONTACT_BYTES and len(drawn.uri) <= CONTACT_BYTES
+    # Without the bound the mask is heavier; 19 corruptions x 5 severities x 2 pictures with it fit into 5 MB.
+    assert len(mask_thumbnail("mask", mask, default_palette(150), 255, CONTACT_SIDE).uri) > CONTACT_BYTES
+    assert 19 * 5 * 2 * CONTACT_BYTES < 5_000_000
+
+
+def test_a_light_picture_keeps_its_size_and_no_bound_makes_it_too_small_to_see() -> None:
+    flat = np.full((200, 400, 3), 90, np.uint8)
+    assert decoded(picture_thumbnail("x", flat, 300, CONTACT_BYTES)).shape == (150, 300, 3)
+    assert decoded(picture_thumbnail("x", flat, 300, most_bytes=1)).shape == (SMALLEST // 2, SMALLEST, 3)

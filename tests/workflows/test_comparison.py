@@ -129,15 +129,52 @@ def test_one_video_leaves_nothing_to_draw_and_nothing_is_better(tmp_path: Path) 
 
 
 def test_few_images_are_warned_of(tmp_path: Path) -> None:
-    a = saved(tmp_path / "a", by_lot(3))
-    assert compared(a, a).warnings == ("an interval from only 3 images is likely too narrow",)
+    a, b = saved(tmp_path / "a", by_lot(3)), saved(tmp_path / "b", by_lot(3))
+    assert compared(a, b).warnings == ("an interval from only 3 images is likely too narrow",)
+
+
+def test_a_result_set_beside_itself_is_said(tmp_path: Path) -> None:
+    a = saved(tmp_path / "a", by_lot())
+    found = compared(a, str(tmp_path / "a" / "result.json"))
+    assert found.same
+    assert found.warnings == (f"A and B are the same result, {tmp_path / 'a'}",)
+    assert not compared(a, saved(tmp_path / "b", by_lot())).same
+
+
+def test_from_fewer_than_five_units_nothing_is_better(tmp_path: Path) -> None:
+    keys = tuple(f"{video}_{frame}" for video in "abcde" for frame in range(3))
+    a = saved(tmp_path / "a", np.full((15, 2), 0.4), keys=keys)
+    b = saved(tmp_path / "b", np.full((15, 2), 0.6), keys=keys)
+    assert compared(a, b, group_images="(.)_").better
+    assert compared(b, a, group_images="(.)_").worse
+    few = tuple(key.replace("e", "d") + key[0] for key in keys)
+    a = saved(tmp_path / "c", np.full((15, 2), 0.4), keys=few)
+    b = saved(tmp_path / "d", np.full((15, 2), 0.6), keys=few)
+    found = compared(a, b, group_images="(.)_")
+    assert (found.units, found.ci95) == (4, pytest.approx((0.2, 0.2)))
+    assert not found.better
+    assert not compared(b, a, group_images="(.)_").worse
+    assert found.why_not_better == "4 images, or groups of them, are too few to draw from: 5 are needed"
+    assert compared(a, b).better
+
+
+def test_better_cannot_be_required_of_few_draws(tmp_path: Path) -> None:
+    a, b = saved(tmp_path / "a", by_lot()), saved(tmp_path / "b", by_lot())
+    with pytest.raises(UsageError, match="--resamples 99 is too few for --require-better"):
+        compared(a, b, resamples=99, require_better=True)
+    assert "100 draws" in compared(a, b, resamples=100, require_better=True).interval
+    assert "1 draws" in compared(a, b, resamples=1).interval
 
 
 def test_protocols_that_differ_are_said(tmp_path: Path) -> None:
     a = saved(tmp_path / "a", by_lot())
     other = PROTOCOL.replace("whole", "in windows of 64x64 every 48x48 pixels, logits averaged")
     found = compared(a, saved(tmp_path / "b", by_lot(), protocol=other))
-    assert found.warnings == (f"A and B differ in protocol: {PROTOCOL!r} and {other!r}",)
+    assert found.warnings == (
+        "A and B differ in protocol: 'whole' and 'in windows of 64x64 every 48x48 pixels, logits averaged'",
+    )
+    longer = saved(tmp_path / "c", by_lot(), protocol=PROTOCOL.replace("single scale", "single scale, in bf16"))
+    assert compared(a, longer).warnings == ("A and B differ in protocol: nothing and 'in bf16'",)
 
 
 def test_another_device_and_precision_are_said(tmp_path: Path) -> None:

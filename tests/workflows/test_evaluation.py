@@ -188,6 +188,30 @@ def test_protocols_windows_scales_and_flips_are_said_in_the_sentence(lot: str, w
         assert sentence in scored(**asked, **fields).protocol
 
 
+def test_a_size_takes_the_place_of_the_protocols_and_keeps_its_windows_and_scales(
+    lot: str, streets: str, weights_of: Weights
+) -> None:
+    ade = {"weights": weights_of(), "data": lot, "limit": 1, "protocol": "ade20k", "multi_scale": True}
+    assert (
+        ", whole, at a short side of 64, sides rounded up to a multiple of 32, softmax averaged over 0.75, 0.875, 1, "
+        "1.125, 1.25 times that size, each also mirrored;"
+    ) in scored(**ade, size="64").protocol
+    city = {"weights": weights_of(class_names=CITY), "data": streets, "limit": 1, "protocol": "cityscapes"}
+    assert (
+        ", in windows of 1024x1024 every 768x768 pixels, logits averaged, at the largest size inside 64x96, sides "
+        "rounded up to a multiple of 32, softmax averaged over 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2 times that size, each "
+        "also mirrored;"
+    ) in scored(**city, size="64x96", multi_scale=True).protocol
+    few = scored(**city, size="64", multi_scale=True, scales=(1.0,), flip=False, window=(64, 64))
+    assert (
+        ", in windows of 64x64 every 48x48 pixels, logits averaged, at a short side of 64, sides rounded up to a "
+        "multiple of 32, single scale;"
+    ) in few.protocol
+    alone = {key: value for key, value in city.items() if key != "protocol"}
+    same = scored(**alone, size="64", window=(64, 64))
+    assert np.array_equal(few.confusion, same.confusion)
+
+
 def test_the_protocol_of_a_checkpoint_is_its_own_size(lot: str, weights_of: Weights) -> None:
     own = weights_of(size=SizePolicy(short=32, long=64))
     assert ", whole, at a short side of 32 with a long side of at most 64," in scored(weights=own, data=lot).protocol
@@ -200,6 +224,11 @@ def test_the_protocol_of_a_checkpoint_is_its_own_size(lot: str, weights_of: Weig
         ({"protocol": "cityscape"}, "no protocol 'cityscape'"),
         ({"size": "big"}, "--size 'big' is no size"),
         ({"dialect": ("mmsg",)}, "no dialect 'mmsg'"),
+        ({"dialect": ("mmseg, smpp",)}, "no dialect 'smpp'"),
+        ({"dialect": "mmseg"}, "dialect is 'mmseg'; accepted: a list"),
+        ({"precision": "fp64"}, "precision is 'fp64'; accepted"),
+        ({"size": 128}, "size is 128; accepted: a text"),
+        ({"group": ("vehicle",)}, "--group 'vehicle' is no group"),
         ({"group": ("vehicle=tank",)}, "there is no class 'tank'"),
         ({"group_images": "("}, "is no regular expression"),
         ({"group_images": "Seq"}, "finds nothing in 7 of 7 images"),

@@ -27,6 +27,21 @@ from tests.conftest import RandomCheckpoint
 from tests.tiny_data import write_folder
 from tests.workflows.conftest import CITY, Weights, masks_of, scored
 
+
+def test_a_folder_without_splits_is_scored_on_its_fifth_and_that_is_said_or_whole(tmp_path: Path) -> None:
+    targets = {f"p{index:02}": np.full((8, 8), index % 5, np.uint8) for index in range(30)}
+    data = write_folder(tmp_path / "d", targets, split="")
+    asked = {"predictions": str(data / "masks"), "data": str(data)}
+    fifth = scored(**asked)
+    assert fifth.warnings[1] == (
+        f"{fifth.images} of 30 images, chosen by a hash of their names, are val; --split all takes all"
+    )
+    assert 0 < fifth.images < 30
+    whole = scored(**asked, split="all")
+    assert (whole.images, whole.warnings) == (30, ())
+    assert "30 images of d all" in whole.protocol
+
+
 # Data without labels, or nothing but ignored pixels.
 
 
@@ -45,7 +60,8 @@ def test_a_split_without_labels_gives_masks_for_the_test_server_and_no_score(
     found = scored(weights=path, data=streets, split="test", submission=str(tmp_path / "sub"), boundary=True)
     assert math.isnan(found.miou)
     assert found.miou_ci95 is None
-    assert any("has no labels: masks were written, there is no score" in warning for warning in found.warnings)
+    assert found.warnings == ("split 'test' of cityscapes has no labels: masks were written, there is no score",)
+    assert not found.labelled
     assert found.artifacts == (str(tmp_path / "sub"),)
     split = open_data(streets, "test")
     segmenter = Segmenter.of(network_from(load_checkpoint(path)), torch.device("cpu"))
@@ -136,7 +152,9 @@ def test_masks_are_found_before_any_is_scored(lot: str, tmp_path: Path, weights_
     (masks / "p3.png").unlink()
     with pytest.raises(DataError, match=r"no mask found for 1 of 7 images \(first: p3\)"):
         scored(predictions=str(masks), data=lot, out=str(tmp_path / "out"))
-    assert scored(predictions=str(masks), data=lot, limit=3).images == 3
+    few = scored(predictions=str(masks), data=lot, limit=3, out=str(tmp_path / "few"), submission=str(tmp_path / "s"))
+    assert few.images == 3
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["p0.png", "p1.png", "p2.png"]
     shutil.copy(masks / "p0.png", masks / "p3.png")
     with pytest.raises(DataError, match=r"p3\.png is 40 x 56, its target 64 x 64"):
         scored(predictions=str(masks), data=lot, out=str(tmp_path / "out"))
@@ -200,6 +218,20 @@ def test_by_name_only_classes_that_both_know_are_counted(streets: str, weights_o
     more = scored(weights=path, data=streets, alias=("autobus=bus",), calibration=True)
     assert str(more.class_match).startswith("3 classes matched by name (autobus = bus)")
     assert any(row.name == "bus" and row.pixels for row in more.per_class)
+
+
+def test_by_name_dialects_that_count_absent_classes_are_said_to_mislead(streets: str, weights_of: Weights) -> None:
+    path = weights_of(class_names=("Sky", "zebra", "ROAD"))
+    (warning,) = [text for text in scored(weights=path, data=streets, by_name=True, dialect=("all",)).warnings
+                  if "flatter" in text]
+    assert warning == (
+        "these readings flatter what was matched by name: smp and paddle count each of the 17 classes unknown to the "
+        "weights as 1; ultralytics leaves out the pixels predicted as no class of the data"
+    )
+    fair = scored(weights=path, data=streets, by_name=True, dialect=("mmseg", "cityscapes"))
+    assert not any("flatter" in text for text in fair.warnings)
+    whole = scored(weights=weights_of(class_names=CITY), data=streets, by_name=True, dialect=("all",))
+    assert not any("flatter" in text for text in whole.warnings)
 
 
 def test_by_name_the_same_classes_in_another_order_score_the_same(

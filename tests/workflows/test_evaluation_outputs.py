@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from segformer_cli.config import EvalConfig
-from segformer_cli.errors import ImageError, SegFormerError, WeightsError
+from segformer_cli.errors import DataError, ImageError, SegFormerError, UsageError, WeightsError
 from segformer_cli.model.checkpoint import load_checkpoint
 from segformer_cli.workflows.evaluation import evaluate, plan
 from segformer_cli.workflows.results import PER_IMAGE, RESULT, read_results
@@ -168,11 +168,75 @@ def test_a_broken_picture_leaves_nothing_half_written(lot: str, tmp_path: Path, 
 
 def test_a_plan_says_what_would_be_scored_and_writes_nothing(lot: str, tmp_path: Path) -> None:
     out = {"out": str(tmp_path / "out"), "report": str(tmp_path / "r.html"), "submission": str(tmp_path / "s")}
-    assert plan(EvalConfig(weights="w.pth", data=lot, limit=3, **out)) == (
-        f"would score w.pth on 3 images of {lot}, split val"
+    assert plan(EvalConfig(weights="b0-ade20k", data=lot, limit=3, **out)) == (
+        f"would score b0-ade20k on 3 images of {lot}, split val"
     )
-    assert plan(EvalConfig(predictions="m", data=lot)) == f"would score the masks in m on 7 images of {lot}, split val"
+    masks = str(Path(lot) / "masks" / "val")
+    said = f"would score the masks in {masks} on 7 images of {lot}, split val"
+    assert plan(EvalConfig(predictions=masks, data=lot)) == said
     assert not any(tmp_path.iterdir())
+
+
+def test_a_plan_looks_for_weights_and_masks(lot: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="there are no weights named 'nosuch'"):
+        plan(EvalConfig(weights="nosuch", data=lot))
+    with pytest.raises(DataError, match="there is no folder nosuch"):
+        plan(EvalConfig(predictions="nosuch", data=lot))
+    with pytest.raises(DataError, match="no mask found for 7 of 7 images"):
+        plan(EvalConfig(predictions=str(tmp_path), data=lot))
+
+
+# What has no place.
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        ({"out": "x", "submission": "x"}, r"-o and --submission both name .*x\n"),
+        ({"out": "x.html/", "report": "x.html"}, r"-o and --report both name .*x.html\n"),
+        ({"submission": "a/../x.html", "report": "x.html"}, "--report and --submission both name"),
+        ({"out": "r.html/out", "report": "r.html"}, "-o names .*out, which lies in the file of --report"),
+        ({"submission": "r.html/s", "report": "r.html"}, "--submission names .*s, which lies in the file of --report"),
+        (
+            {"out": "w.safetensors", "fit_temperature": True, "submission": "w.safetensors/s"},
+            "--submission names .*s, which lies in the file of -o",
+        ),
+        ({"report": "report.pdf"}, "--report report.pdf: a report is an HTML page"),
+        ({"report": "report"}, "--report report: a report is an HTML page"),
+    ],
+    ids=str,
+)
+def test_outputs_that_get_in_each_others_way_are_wrong_usage(
+    lot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for run in (evaluate, plan):
+        with pytest.raises(UsageError, match=words):
+            run(EvalConfig(weights="absent.safetensors", data=lot, **places))  # type: ignore[operator]
+    assert not any(tmp_path.iterdir())
+
+
+def test_outputs_may_lie_in_each_others_folders(lot: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    config = EvalConfig(
+        weights="sample", data=lot, out=str(out), report=str(out / "r.HTM"), submission=str(out / "masks")
+    )
+    assert plan(config).startswith("would score sample on 7 images")
+
+
+def test_masks_are_not_replaced_by_those_made_of_them(lot: str, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    shutil.copytree(Path(lot) / "masks" / "val", masks)
+    with pytest.raises(UsageError, match="--submission would replace the masks of --predictions"):
+        evaluate(EvalConfig(predictions=str(masks), data=lot, submission=f"{masks}/", force=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes no file, not even root's")
+@pytest.mark.parametrize("places", [{"out": "/proc/x"}, {"report": "/proc/r.html"}, {"submission": "/proc/x/masks"}])
+def test_a_place_that_takes_no_file_is_known_before_weights_are_looked_for(lot: str, places: dict[str, str]) -> None:
+    for run in (evaluate, plan):
+        with pytest.raises(SegFormerError, match=r"cannot write /proc/.*: no file can be made in /proc"):
+            run(EvalConfig(weights="absent.safetensors", data=lot, **places))  # type: ignore[operator, arg-type]
 
 
 # The report.

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from segformer_cli.errors import DataError, SegFormerError
 from segformer_cli.metrics.bootstrap import ImageCounts
 from segformer_cli.metrics.scores import mean
-from segformer_cli.workflows.results import PER_IMAGE, RESULT, read_results, result_paths, write_results
+from segformer_cli.workflows.results import (
+    PER_IMAGE,
+    RESULT,
+    numbered_folder,
+    read_results,
+    result_paths,
+    write_results,
+)
 
 COUNTS = ImageCounts(
     ("straße/1", "b"),
@@ -219,6 +226,27 @@ def test_counts_of_other_classes_are_refused(folder: Path) -> None:
         read_results(folder)
 
 
+def test_results_without_a_place_get_the_next_number_and_an_empty_folder_goes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with numbered_folder("eval") as first, numbered_folder("eval") as second:
+        assert (Path(first), Path(second)) == (Path("runs/eval/1"), Path("runs/eval/2"))
+        (Path(second) / "result.json").touch()
+    assert [path.as_posix() for path in sorted(Path("runs").rglob("*"))] == [
+        "runs/eval", "runs/eval/2", "runs/eval/2/result.json"
+    ]
+    with numbered_folder("other"):
+        pass
+    with pytest.raises(KeyError), numbered_folder("eval"):
+        raise KeyError
+    assert [path.name for path in sorted(Path("runs").iterdir())] == ["eval"]
+    (tmp_path / "runs" / "blocked").touch()
+    with pytest.raises(SegFormerError, match="no folder can be made in") as caught, numbered_folder("blocked"):
+        pass
+    assert caught.value.hint == "name one that can be written: -o FOLDER"
+
+
 def test_two_files_of_different_scores_are_told_apart(folder: Path) -> None:
     damage(folder, intersection=COUNTS.intersection - [[1, 0], [0, 0]])
     with pytest.raises(DataError, match=r"result\.json says mIoU 0\.\d+, per_image\.npz comes to 0\.\d+") as caught:
@@ -226,5 +254,5 @@ def test_two_files_of_different_scores_are_told_apart(folder: Path) -> None:
     assert caught.value.hint == "the two files are of different scores: score again"
     nothing = np.zeros((2, 2), np.int64)
     damage(folder, intersection=nothing, predicted=nothing, true=nothing)
-    with pytest.raises(DataError, match="comes to nan"):
+    with pytest.raises(DataError, match=r"per_image\.npz comes to none"):
         read_results(folder)

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 from segformer_cli.data import sample
-from segformer_cli.data.layouts import ade20k, camvid, cityscapes, coco_stuff, folder
+from segformer_cli.data.layouts import acdc, ade20k, camvid, cityscapes, coco_stuff, folder
 from segformer_cli.data.pairs import Split
 from segformer_cli.errors import DataError, UsageError, did_you_mean
 
 # In the order in which they are asked whether they recognise a folder; someone's own comes last, since it takes most.
 LAYOUTS: dict[str, ModuleType] = {
-    layout.NAME: layout for layout in (cityscapes, ade20k, coco_stuff, camvid, folder)
+    layout.NAME: layout for layout in (cityscapes, acdc, ade20k, coco_stuff, camvid, folder)
 }
 
 

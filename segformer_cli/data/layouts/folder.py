@@ -4,7 +4,7 @@ The trees accepted, with `masks` under any of its usual names:
 
     images/train masks/train images/val masks/val      split folders below
     train/images train/masks val/images val/masks      split folders above
-    images masks                                        no split: a fifth, chosen by name, is val
+    images masks                                        no split: a fifth, chosen by name, is val; or take `all`
 
 Class names come from classes.txt (one a line, in the order of ids); without it they are class_0, class_1 ...
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segformer_cli.classes import default_palette, ignore_index_for
+from segformer_cli.classes import default_palette, ignore_index_for, same_name
 from segformer_cli.data.pairs import UNKNOWN, Pair, Split, identity_ids
 from segformer_cli.errors import DataError
 from segformer_cli.images import MASK_SUFFIXES, PICTURE_SUFFIXES, read_mask
@@ -31,6 +31,8 @@ IMAGE_FOLDERS = ("images", "img_dir", "JPEGImages")
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 COMMON_SUFFIXES = ("_mask", "_label", "_labels", "_L", "_gt", "_seg", "_gtFine_labelIds", "_labelTrainIds")
 VAL_SHARE = 0.2
+ALL = "all"
+"""The split that holds every image of a tree without splits."""
 
 
 def recognises(root: Path) -> bool:
@@ -39,8 +41,8 @@ def recognises(root: Path) -> bool:
 
 
 def split_names(root: Path) -> list[str]:
-    """The splits that lie there; train and val where the tree has none."""
-    return [split for split in SPLITS if _find(root, split) is not None]
+    """The splits that lie there; train, val and all where the tree has none."""
+    return [split for split in (*SPLITS, ALL) if _find(root, split) is not None]
 
 
 def open_split(
@@ -57,10 +59,12 @@ def open_split(
     images, masks, divided = found
     pairs = pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix)
     names, ids, ignore_index = _classes(root, image_suffix, mask_suffix)
-    if not divided:
+    of_all, note = len(pairs), None
+    if not divided and split != ALL:
         pairs = _hashed(pairs, split)
+        note = f"{len(pairs)} of {of_all} images, chosen by a hash of their names, are {split}; --split all takes all"
     palette = default_palette(len(names))
-    return Split(split, root.name, root, names, palette, ignore_index, ids, pairs)
+    return Split(split, root.name, root, names, palette, ignore_index, ids, pairs, note)
 
 
 def pictures_in(folder: Path, suffix: str | None = None) -> list[Path]:
@@ -149,7 +153,7 @@ def _find(root: Path, split: str) -> tuple[Path, Path, bool] | None:
                 for folders in (below, above):
                     if all(folder.is_dir() for folder in folders):
                         return (*folders, True)
-    return _find_undivided(root) if split in ("train", "val") else None
+    return _find_undivided(root) if split in ("train", "val", ALL) else None
 
 
 def _find_undivided(root: Path) -> tuple[Path, Path, bool] | None:
@@ -182,9 +186,7 @@ def _classes(
     """Class names, id table and ignored id: from classes.txt, else from the ids in the masks of all splits."""
     listed = root / "classes.txt"
     if listed.is_file():
-        names = tuple(line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip())
-        if not names:
-            raise DataError("classes.txt names no class", where=str(listed), hint="write one name a line")
+        names = _listed(listed)
         ignore_index = ignore_index_for(len(names))
         # Of two classes, masks drawn in black and white mean the second by 255, not pixels to ignore.
         if len(names) == 2 and _present(root, image_suffix, mask_suffix) == {0, 255}:
@@ -194,6 +196,27 @@ def _classes(
     if present == {0, 255}:
         return ("background", "foreground"), _black_and_white(), 255
     return _numbered(present, root)
+
+
+def _listed(path: Path) -> tuple[str, ...]:
+    """The names of a classes.txt, one a line; blank lines are passed over."""
+    lines: dict[str, int] = {}
+    names = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        name = line.strip()
+        if not name:
+            continue
+        if same_name(name) in lines:
+            raise DataError(
+                f"{path.name} names {name!r} in line {lines[same_name(name)]} and in line {number}",
+                where=str(path),
+                hint="each line is a class of its own, the first has the id 0: call them differently",
+            )
+        lines[same_name(name)] = number
+        names.append(name)
+    if not names:
+        raise DataError(f"{path.name} names no class", where=str(path), hint="write one name a line")
+    return tuple(names)
 
 
 def _black_and_white() -> NDArray[np.int32]:

@@ -35,7 +35,7 @@
     const body = table.tBodies[0];
     const original = [...body.rows];
     const gap = body.querySelector(".gap");
-    const heads = [...table.tHead.rows[0].cells];
+    const heads = [...[...table.tHead.rows].at(-1).cells];
 
     function sort(column, order) {
       const numeric = heads[column].classList.contains("n");
@@ -70,6 +70,25 @@
       if (next === "none") body.replaceChildren(...original);
       else sort(column, next);
     }));
+  }
+
+  /* Wide tables: an edge beyond which more lies is marked, and what scrolls can be reached by the keyboard. */
+  function edges(frame) {
+    const box = frame.firstElementChild;
+    const always = box.matches(".grid-box, .heat");
+    function mark() {
+      const beyond = box.scrollWidth - box.clientWidth;
+      frame.toggleAttribute("data-left", box.scrollLeft > 1);
+      frame.toggleAttribute("data-right", beyond - box.scrollLeft > 1);
+      const scrolls = beyond > 1 || box.scrollHeight - box.clientHeight > 1;
+      if (scrolls || always) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+    box.addEventListener("scroll", mark, { passive: true });
+    const observer = new ResizeObserver(mark);
+    observer.observe(box);
+    observer.observe(box.firstElementChild);
+    mark();
   }
 
   /* One tip for the whole page, beside the pointer and inside the window. */
@@ -180,12 +199,59 @@
     });
   }
 
+  /* Grids: the cell under the pointer, or the one the arrow keys have reached, says more than it shows. */
+  function grid(frame) {
+    const rows = [...frame.querySelectorAll("tbody tr")]
+      .map((row) => [...row.querySelectorAll("td[title]")])
+      .filter((cells) => cells.length);
+    rows.flat().forEach((cell) => {
+      cell.setAttribute("aria-label", cell.title);
+      cell.removeAttribute("title");
+    });
+    let lit;
+    const leave = () => { lit?.classList.remove("lit"); lit = undefined; hide(); };
+
+    function say(cell, x, y) {
+      if (cell !== lit) leave();
+      lit = cell;
+      cell.classList.add("lit");
+      show(cell.getAttribute("aria-label"), x, y);
+    }
+
+    function point(event) {
+      const cell = event.target.closest("td[aria-label]");
+      if (cell) say(cell, event.clientX, event.clientY);
+      else leave();
+    }
+    frame.addEventListener("pointermove", point);
+    frame.addEventListener("pointerdown", point);
+    frame.addEventListener("pointerleave", leave);
+    frame.addEventListener("blur", leave);
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const within = (value, length) => Math.min(length - 1, Math.max(0, value));
+    let at = [0, 0];
+    frame.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") leave();
+      const step = steps[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const row = within(at[0] + step[0], rows.length);
+      at = [row, within(at[1] + step[1], rows[row].length)];
+      const cell = rows[at[0]][at[1]];
+      cell.scrollIntoView({ block: "nearest", inline: "nearest" });
+      const box = cell.getBoundingClientRect();
+      say(cell, box.left + box.width / 2, box.top + box.height / 2);
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     root.classList.add("js");
     tip = document.getElementById("tip");
     themeSwitch(document.querySelector(".theme"));
-    document.querySelectorAll("table").forEach(sortable);
-    document.querySelectorAll(".chart").forEach(speaking);
+    document.querySelectorAll("table.sortable").forEach(sortable);
+    document.querySelectorAll(".frame").forEach(edges);
+    document.querySelectorAll(".chart, .plot svg").forEach(speaking);
     document.querySelectorAll(".heat").forEach(heatMap);
+    document.querySelectorAll(".grid-box").forEach(grid);
   });
 })();

@@ -1,0 +1,51 @@
+"""ACDC as downloaded: rgb_anon/<condition>/<split>/GOPR*/*.png beside gt/<condition>/<split>/GOPR*/*_gt_*.png."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from segformer_cli.classes import class_set
+from segformer_cli.data.layouts.pairing import pair_by_name
+from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
+
+NAME = "acdc"
+NEEDS = "rgb_anon/{fog,night,rain,snow}/{train,val,test}/ and gt/{fog,night,rain,snow}/{train,val,test}/"
+CONDITIONS = "^(fog|night|rain|snow)/"
+"""What of a picture's key names its condition: results are reported for each."""
+
+_IMAGES = "*/*_rgb_anon.png"
+_LABEL_IDS = "_gt_labelIds.png"
+_TRAIN_IDS = "_gt_labelTrainIds.png"
+
+
+def recognises(root: Path) -> bool:
+    """Whether `root` looks like this data set."""
+    return (root / "rgb_anon").is_dir()
+
+
+def split_names(root: Path) -> list[str]:
+    """The splits that lie there, in any condition."""
+    return sorted({folder.name for folder in root.glob("rgb_anon/*/*") if folder.is_dir()})
+
+
+def open_split(root: Path, split: str) -> Split:
+    """The pairs of one split under all conditions; the masks have the ids of Cityscapes.
+
+    Raises:
+        DataError: pictures lack masks.
+    """
+    classes = class_set("cityscapes")
+    pairs, suffixes = [], set()
+    for condition in sorted(folder.name for folder in (root / "rgb_anon").iterdir() if folder.is_dir()):
+        images, masks = root / "rgb_anon" / condition / split, root / "gt" / condition / split
+        found, suffix = pair_by_name(
+            images, masks, _IMAGES, (_TRAIN_IDS, _LABEL_IDS), "unpack gt_trainval.zip beside rgb_anon"
+        )
+        pairs += [replace(pair, key=f"{condition}/{pair.key}") for pair in found]
+        suffixes |= {suffix} if found else set()
+    ids = identity_ids(classes.num_classes, classes.ignore_index)
+    if suffixes == {_LABEL_IDS}:
+        ids = mapped_ids(classes)
+        ids[255] = classes.ignore_index
+    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, tuple(pairs))

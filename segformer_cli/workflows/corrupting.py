@@ -1,0 +1,290 @@
+"""Corrupted pictures as files, for tools that want files: <out>/<corruption>/<severity>/<the picture's own path>."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+import segformer_cli
+from segformer_cli.atomic import refuse_existing, replacing
+from segformer_cli.config import CorruptConfig
+from segformer_cli.data.dataset import start_worker
+from segformer_cli.data.layouts import folder
+from segformer_cli.data.layouts.detect import locate, open_data
+from segformer_cli.data.pairs import Split
+from segformer_cli.engine.device import default_workers
+from segformer_cli.errors import DataError, SegFormerError, UsageError
+from segformer_cli.images import read_image, write_image
+from segformer_cli.progress import Progress, ProgressListener, listening
+from segformer_cli.robustness.contact_sheet import contact_sheet
+from segformer_cli.robustness.corrupter import Corrupter
+from segformer_cli.robustness.frost import textures_from
+from segformer_cli.robustness.protocols import Cell, RobustProtocol, choose_robust_protocol
+from segformer_cli.robustness.source import Source
+from segformer_cli.settings import checked
+from segformer_cli.workflows.prediction import find_pictures, named_apart
+
+SETTINGS = "corrupt.json"
+"""What the files of a folder were made with: later calls with the same leave alone what is there."""
+
+SHEET = "contact_sheet.png"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to corrupt: the key that chance depends on, its file, and its path within each variant."""
+
+    key: str
+    image: Path
+    relative: Path
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """What `corrupt_files` wrote; `kept` files were there already, made with the same settings."""
+
+    out: str
+    pictures: int
+    written: int
+    kept: int
+    sheet: str | None
+    protocol: str
+    failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The `results` object of `segformer corrupt --json`."""
+        found = {name: getattr(self, name) for name in ["out", "pictures", "written", "kept", "sheet", "protocol"]}
+        return found | {"failed": [{"input": path, "error": error} for path, error in self.failed]}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that is decided before the first picture."""
+
+    out: Path
+    items: tuple[Item, ...]
+    split: Split | None
+    protocol: RobustProtocol
+    corrupter: Corrupter
+    settings: dict[str, object]
+    force: bool
+    workers: int
+
+    def path(self, item: Item, cell: Cell) -> Path:
+        """Where a variant of a picture goes."""
+        return self.out / cell.corruption / str(cell.severity) / item.relative
+
+
+def corrupt_files(config: CorruptConfig, progress: bool | ProgressListener = False) -> Corrupted:
+    """Every picture in every variant, as PNG; what an earlier call with the same settings left is not made again.
+
+    For a data set the folder of each variant is laid out as the data set is, and its masks are linked there.
+
+    Args:
+        progress: a listener, or True for a bar.
+
+    Raises:
+        SegFormerError: a file that another call made, or made with other settings, would be overwritten.
+        UsageError: a corruption, severity or protocol is unknown, or there is nothing to corrupt.
+    """
+    with listening(progress) as listener:
+        return _run(_job(config), listener)
+
+
+def plan(config: CorruptConfig) -> str:
+    """What `corrupt_files` would do, in one sentence.
+
+    Raises:
+        SegFormerError: as `corrupt_files`, for what can be known beforehand.
+    """
+    job = _job(config)
+    count = len(job.items) * len(job.protocol)
+    return f"would write {count} pictures to {job.out}: {len(job.items)} under {job.protocol}"
+
+
+def _job(config: CorruptConfig) -> Job:
+    config = checked(config)
+    if config.all and config.protocol not in (None, "all19"):
+        raise UsageError(f"--all and --protocol {config.protocol} ask for two things", hint="leave one of the two out")
+    protocol = choose_robust_protocol(
+        "all19" if config.all else config.protocol, config.corruptions, config.severities
+    )
+    if not protocol.cells:
+        raise UsageError("protocol none corrupts nothing", hint="leave it out, or name --corruptions")
+    out = Path(config.out) if config.out else _next_folder()
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
+        raise UsageError(f"-o {out} is a file, many are to be written", hint=f"give a folder: -o {out.stem}/")
+    split = _data_set(config)
+    items = _items_of(split) if split is not None else _pictures(config)
+    settings: dict[str, object] = {
+        "version": segformer_cli.__version__,
+        "seed": config.seed,
+        "rng": config.rng,
+        "channel_order": config.channel_order,
+        "frost_dir": config.frost_dir,
+    }
+    frost = textures_from(Path(config.frost_dir)) if config.frost_dir else None
+    corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
+    workers = default_workers() if config.workers is None else config.workers
+    job = Job(out, items[: config.limit], split, protocol, corrupter, settings, config.force, workers)
+    _refuse_other_settings(job)
+    return job
+
+
+def _data_set(config: CorruptConfig) -> Split | None:
+    """The split that a single input names; None where inputs are pictures."""
+    if not config.inputs:
+        raise UsageError("no picture is named", hint="give files, folders, globs, or a data set as NAME:PATH")
+    if len(config.inputs) > 1 or Path(config.inputs[0]).is_file():
+        return None
+    data = config.inputs[0]
+    try:
+        layout, _ = locate(data)
+    except DataError:
+        if ":" in data:
+            raise
+        return None
+    except UsageError:
+        # C:\\pictures and a glob with a colon are pictures too.
+        if Path(data).exists():
+            return None
+        raise
+    # Someone's own folder of pictures is all of them, not the part called val.
+    return None if layout is folder else open_data(data, config.split)
+
+
+def _items_of(split: Split) -> tuple[Item, ...]:
+    return tuple(
+        Item(pair.key, pair.image, pair.image.relative_to(split.root).with_suffix(".png")) for pair in split.pairs
+    )
+
+
+def _pictures(config: CorruptConfig) -> tuple[Item, ...]:
+    found = dict(find_pictures(config.inputs))
+    apart = dict(named_apart(list(found.items())))
+    items = tuple(Item(found[path].as_posix(), path, apart[path]) for path in found)
+    for path in (each for each in found if apart[each] in [apart[other] for other in found if other != each]):
+        raise UsageError(f"two pictures are called {apart[path]}", hint="corrupt them into different folders")
+    return items
+
+
+def _refuse_other_settings(job: Job) -> None:
+    """Nothing where files may be written: into a folder that is empty, or made with the same settings."""
+    path = job.out / SETTINGS
+    if job.force:
+        return
+    if not path.is_file():
+        for item in job.items:
+            for cell in job.protocol.cells:
+                refuse_existing(job.path(item, cell), force=False)
+        return
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        theirs = {}
+    other = sorted(name for name in {*theirs, *job.settings} if theirs.get(name) != job.settings.get(name))
+    if other:
+        raise SegFormerError(
+            f"{job.out} holds pictures that were made with another {', '.join(other)}",
+            where=str(path.absolute()),
+            hint="name another folder with -o, or add --force to make them again",
+        )
+
+
+def _run(job: Job, progress: ProgressListener) -> Corrupted:
+    with replacing(job.out / SETTINGS, force=True) as temporary:
+        temporary.write_text(json.dumps(job.settings, indent=2) + "\n", encoding="utf-8")
+    notes = tuple(_linked(job))
+    written = kept = 0
+    failed: list[tuple[str, str]] = []
+    loader: DataLoader[Any] = DataLoader(
+        _Writers(job),
+        batch_size=None,
+        num_workers=min(job.workers, len(job.items)),
+        collate_fn=_as_it_is,
+        worker_init_fn=start_worker,
+    )
+    for done, (item, found) in enumerate(zip(job.items, loader, strict=True), start=1):
+        if isinstance(found, str):
+            failed.append((str(item.image), found))
+        else:
+            written, kept = written + found[0], kept + found[1]
+        progress(Progress("corrupt", done, len(job.items), "image"))
+    lost = {path for path, _ in failed}
+    first = next((item for item in job.items if str(item.image) not in lost), None)
+    if first is None:
+        raise SegFormerError(f"all {len(failed)} pictures failed; the first: {failed[0][1]}", where=failed[0][0])
+    sheet = job.out / SHEET
+    drawn = contact_sheet(
+        read_image(first.image), job.protocol.cells, lambda cell: read_image(job.path(first, cell))
+    )
+    write_image(sheet, drawn, force=True)
+    return Corrupted(
+        str(job.out), len(job.items) - len(failed), written, kept, str(sheet), str(job.protocol), tuple(failed), notes
+    )
+
+
+class _Writers(Dataset[tuple[int, int] | str]):
+    """Each picture, as it is asked for, written in all its variants: how many were written and kept, or the error."""
+
+    def __init__(self, job: Job) -> None:
+        # The split's tables are not needed by writing processes.
+        self.job = replace(job, split=None)
+
+    def __len__(self) -> int:
+        return len(self.job.items)
+
+    def __getitem__(self, place: int) -> tuple[int, int] | str:
+        try:
+            return _write(self.job, self.job.items[place])
+        except SegFormerError as error:
+            return str(error).replace("\n", "; ")
+
+
+def _write(job: Job, item: Item) -> tuple[int, int]:
+    cells = [cell for cell in job.protocol.cells if job.force or not job.path(item, cell).exists()]
+    if cells:
+        source = Source(read_image(item.image))
+        for cell in cells:
+            write_image(job.path(item, cell), job.corrupter(source, item.key, cell), force=True)
+    return len(cells), len(job.protocol) - len(cells)
+
+
+def _linked(job: Job) -> Iterator[str]:
+    """The folder of the masks, linked into every variant: each is a data set by itself then."""
+    if job.split is None or not job.split.labelled:
+        return
+    mask = job.split.pairs[0].mask
+    assert mask is not None
+    masks = mask.relative_to(job.split.root).parts[0]
+    if masks in {item.relative.parts[0] for item in job.items}:
+        yield f"masks are not linked: they lie in one folder with the pictures, {masks}"
+        return
+    for corruption, severity in job.protocol.cells:
+        link = job.out / corruption / str(severity) / masks
+        link.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            try:
+                os.symlink((job.split.root / masks).resolve(), link, target_is_directory=True)
+            except (NotImplementedError, PermissionError) as error:
+                yield f"masks are not linked: {error}; copy {masks} into every variant"
+                return
+
+
+def _next_folder() -> Path:
+    number = 1
+    while (target := Path("runs") / "corrupt" / str(number)).exists():
+        number += 1
+    return target
+
+
+def _as_it_is(item: Any) -> Any:
+    return item

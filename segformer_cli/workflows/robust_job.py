@@ -1,0 +1,231 @@
+"""A robustness run before its first picture: what is asked for, looked up, opened and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import segformer_cli
+from segformer_cli.atomic import refuse_existing
+from segformer_cli.config import EvalConfig, RobustConfig
+from segformer_cli.data.layouts import acdc
+from segformer_cli.data.layouts.pictures import open_pictures
+from segformer_cli.data.pairs import Split
+from segformer_cli.engine.device import choose_device, choose_dtype, default_workers
+from segformer_cli.engine.inference import Segmenter
+from segformer_cli.engine.loading import load_model
+from segformer_cli.errors import DataError, UsageError
+from segformer_cli.metrics.clusters import clusters_of
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.progress import Progress, ProgressListener
+from segformer_cli.robustness.corrupter import Corrupter
+from segformer_cli.robustness.degradation import Reference
+from segformer_cli.robustness.frost import textures_from
+from segformer_cli.robustness.protocols import DEFAULT, NONE, RobustProtocol, choose_robust_protocol
+from segformer_cli.robustness.published import TABLE5, reference
+from segformer_cli.settings import checked
+from segformer_cli.workflows.class_match import check_classes
+from segformer_cli.workflows.robust_counts import saved_settings
+from segformer_cli.workflows.robust_files import is_robust, robust_paths, saved_reference
+from segformer_cli.workflows.sources import chosen_protocol, default_weights
+
+STATE = "unfinished"
+"""The folder within a run's own that holds what it goes on from; it goes when the run ends."""
+
+RUNS = Path("runs") / "eval-robust"
+DATASET_VARIABLE = "CITYSCAPES_DATASET"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that is decided before the first picture.
+
+    `of_all` is how many pictures the split has, of which `split` may be fewer. `clusters` are those of the pictures'
+    keys. `folder` is where the result goes; `state` is what a run must have in common with one that stopped there.
+    """
+
+    config: RobustConfig
+    split: Split
+    of_all: int
+    segmenter: Segmenter
+    protocol: RobustProtocol
+    corrupter: Corrupter
+    reference: Reference | None
+    clusters: Mapping[str, str] | None
+    folder: Path
+    state: Mapping[str, object]
+    workers: int
+    precision: str
+
+    @property
+    def sentence(self) -> str:
+        """How the scores come about."""
+        N, data = len(self.split), f"{self.split.data} {self.split.name}"
+        images = f"{N} of {self.of_all} images, evenly spaced," if self.of_all > N else f"{N} images"
+        how = "" if self.precision == "fp32" else f", in {self.precision}"
+        chance = f"seed {self.corrupter.seed}, {self.corrupter.mode} random numbers"
+        order = "" if self.corrupter.channel_order == "rgb" else ", channels in the order bgr"
+        corrupted = f"and under {self.protocol}, {chance}{order}; corrupted at their own size, then"
+        return (
+            f"{images} of {data}, each as it is {corrupted if self.protocol.cells else 'and no other way;'} "
+            f"{self.segmenter.protocol}{how}; counted at label size, classes in neither map left out of the mean"
+        )
+
+
+def plan(config: RobustConfig) -> str:
+    """What `eval_robust` would do, in one sentence; nothing is read but the list of pictures.
+
+    Raises:
+        SegFormerError: as `eval_robust`, for what can be known beforehand.
+    """
+    config, protocol = _checked(config)
+    split = _open(config, ()).spread(config.limit)
+    return f"would score {config.weights} on {len(split)} images of {config.data}, as they are and under {protocol}"
+
+
+def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
+    """Everything that is decided before the first picture, with the weights loaded and the list of pictures read.
+
+    Raises:
+        SegFormerError: as `eval_robust`.
+    """
+    named = config.data
+    config, protocol = _checked(config)
+    if named is None:
+        progress(Progress("data", 0, message=_default_data_note()))
+    assert config.weights
+    frost = textures_from(Path(config.frost_dir)) if config.frost_dir else None
+    corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
+    against = _reference(config.cd_reference, protocol) if config.cd_reference else None
+    model = load_model(config.weights, offline=config.offline, progress=progress)
+    segmenter, precision = _segmenter(config, model)
+    whole = _open(config, segmenter.config.class_names)
+    split = whole.spread(config.limit)
+    check_classes(segmenter.config, split)
+    clusters = None
+    if config.group_images:
+        keys = [pair.key for pair in split.pairs]
+        clusters = dict(zip(keys, clusters_of(keys, config.group_images), strict=True))
+    protocol_of_eval = chosen_protocol(_as_eval(config), segmenter.config, split)
+    segmenter = replace(segmenter, protocol=protocol_of_eval)
+    state = _state(config, protocol, split, segmenter, precision) | {"weights": _digest(model)}
+    workers = default_workers() if config.workers is None else config.workers
+    folder = _folder(config, state)
+    return Job(
+        config, split, len(whole), segmenter, protocol, corrupter, against, clusters, folder, state, workers, precision
+    )
+
+
+def default_data(environ: Mapping[str, str] = os.environ) -> str:
+    """What is scored where no data are named: Cityscapes if $CITYSCAPES_DATASET says where, else the sample."""
+    folder = environ.get(DATASET_VARIABLE)
+    return f"cityscapes:{folder}" if folder else "sample"
+
+
+def _default_data_note() -> str:
+    data = default_data()
+    why = f"neither --data nor ${DATASET_VARIABLE} is given" if data == "sample" else f"${DATASET_VARIABLE} says so"
+    return f"data: {data} ({why})"
+
+
+def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
+    """The config with its data and weights named, and the corruptions it asks for; what has no meaning is refused."""
+    config = checked(config)
+    if config.cityscapes_c and (config.protocol not in (None, DEFAULT) or config.corruptions):
+        named = ", ".join(config.corruptions) if config.corruptions else config.protocol
+        where = f"beside {named}"
+        raise UsageError("--cityscapes-c is a protocol of its own", where=where, hint="leave one of the two out")
+    if config.resolution_sweep and config.window:
+        raise UsageError("the sweep chooses its own windows", hint="leave out window, or --resolution-sweep")
+    data = config.data or default_data()
+    chosen = DEFAULT if config.cityscapes_c else config.protocol
+    # ACDC is bad weather itself: nothing is to be added unless it is asked for.
+    if chosen is None and not config.corruptions and data.startswith(f"{acdc.NAME}:"):
+        chosen = NONE
+    protocol = choose_robust_protocol(chosen, config.corruptions, config.severities)
+    config = replace(config, data=data, weights=config.weights or default_weights(data))
+    for path in robust_paths(Path(config.out)) if config.out else ():
+        refuse_existing(path, force=config.force)
+    if config.report:
+        refuse_existing(Path(config.report), force=config.force)
+    return config, protocol
+
+
+def _segmenter(config: RobustConfig, model: SegFormer) -> tuple[Segmenter, str]:
+    """The network where it is to run, and in which precision."""
+    device = choose_device(config.device)
+    # A score is fp32 unless another precision is asked for: that is what others' scores are.
+    precision = "fp32" if config.precision == "auto" else config.precision
+    return Segmenter.of(model, device, choose_dtype(precision, device)), precision
+
+
+def _open(config: RobustConfig, class_names: Sequence[str]) -> Split:
+    """The split, of which nothing but the pictures need be there."""
+    assert config.data
+    return open_pictures(
+        config.data, config.split, class_names, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix
+    )
+
+
+def _as_eval(config: RobustConfig) -> EvalConfig:
+    """What `eval` would be told for pictures to pass the network in the same way."""
+    return EvalConfig(protocol=config.inference, size=config.size, window=config.window, stride=config.stride)
+
+
+def _reference(name: str, protocol: RobustProtocol) -> Reference:
+    if is_robust(name):
+        return saved_reference(name, protocol.cells)
+    if Path(name).exists():
+        raise DataError(f"{name} is no result of eval-robust", where=str(Path(name).absolute()))
+    try:
+        return reference(name)
+    except UsageError as error:
+        error.hint = f"{error.hint or 'known: ' + ', '.join(TABLE5)}; or the folder of another result"
+        raise
+
+
+def _state(
+    config: RobustConfig, protocol: RobustProtocol, split: Split, segmenter: Segmenter, precision: str
+) -> dict[str, object]:
+    """All that the counts depend on: only a run with the same may go on from them."""
+    keys = "\n".join(pair.key for pair in split.pairs)
+    return {
+        "version": segformer_cli.__version__,
+        "data": f"{split.data} {split.name}",
+        "images": hashlib.sha256(keys.encode()).hexdigest(),
+        "corruptions": [list(cell) for cell in protocol.cells],
+        "seed": config.seed,
+        "rng": config.rng,
+        "channel_order": config.channel_order,
+        "frost_dir": config.frost_dir,
+        "inference": str(segmenter.protocol),
+        "precision": f"{precision} on {segmenter.device.type}",
+        "calibration": config.calibration,
+    }
+
+
+def _digest(model: SegFormer) -> str:
+    """Of the network's parameters."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _folder(config: RobustConfig, state: Mapping[str, object]) -> Path:
+    """Where the result goes: as asked, or where a run of the same settings stopped, or a new folder of `RUNS`."""
+    if config.out:
+        return Path(config.out)
+    if not config.force:
+        for unfinished in sorted(RUNS.glob(f"*/{STATE}")):
+            if saved_settings(unfinished) == json.dumps(state, sort_keys=True):
+                return unfinished.parent
+    number = 1
+    while (RUNS / str(number)).exists():
+        number += 1
+    return RUNS / str(number)

@@ -1,0 +1,39 @@
+"""How a report came about: command, weights, data, settings, machine."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from segformer_cli.config import EvalConfig, RobustConfig
+from segformer_cli.model.checkpoint import ModelConfig
+from segformer_cli.reports.parts import Fact, Facts
+from segformer_cli.settings import changed
+from segformer_cli.workflows.runs import command_line, environment
+
+
+def run_facts(
+    config: EvalConfig | RobustConfig,
+    network: ModelConfig | None,
+    computed_on: str,
+    more: Sequence[Fact] = (),
+) -> Facts:
+    """The last part of a report.
+
+    Args:
+        network: None where masks came from elsewhere.
+        computed_on: the device and the precision.
+    """
+    facts = [Fact("command", command_line("the settings are below"), code=True)]
+    if network is not None:
+        facts += [
+            Fact("weights", f"{config.weights}: SegFormer {network.variant}, {network.num_classes} classes"),
+            Fact("trained on", network.training_data or "not known"),
+            Fact("licence of the weights", network.licence or "no third-party weights"),
+            Fact("computed on", computed_on),
+        ]
+    facts += [Fact("data", f"{config.data}, split {config.split}"), *more]
+    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items()]
+    facts += [Fact(name, str(value)) for name, value in environment().items() if value is not None]
+    facts.append(Fact("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")))
+    return Facts(tuple(facts), title="How it was run")

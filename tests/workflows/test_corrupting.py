@@ -1,0 +1,129 @@
+"""Corrupted pictures as files: where they go, what is made again, what fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segformer_cli.config import CorruptConfig
+from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.errors import SegFormerError, UsageError
+from segformer_cli.images import read_image
+from segformer_cli.robustness import corrupt
+from segformer_cli.robustness.corruptions import generator_for
+from segformer_cli.workflows.corrupting import Corrupted, corrupt_files, plan
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    found = next(Path("sample_data").rglob("*_leftImg8bit.png"))
+    return Path(shutil.copy(found, tmp_path / "street.png"))
+
+
+def written(*inputs: str | Path, out: Path, **keys: Any) -> Corrupted:
+    given = {"corruptions": ("fog", "jpeg_compression"), "severities": (1, 3), "workers": 0, **keys}
+    return corrupt_files(CorruptConfig(inputs=tuple(map(str, inputs)), out=str(out), **given))
+
+
+def test_a_file_is_what_corrupt_gives_for_its_key(picture: Path, tmp_path: Path) -> None:
+    found = written(picture, out=tmp_path / "out", seed=5)
+    assert (found.pictures, found.written, found.kept) == (1, 4, 0)
+    expected = corrupt(read_image(picture), "fog", 3, generator_for(5, "street.png", "fog", 3))
+    assert np.array_equal(read_image(tmp_path / "out" / "fog" / "3" / "street.png"), expected)
+
+
+def test_all_are_nineteen_at_five_severities(picture: Path, tmp_path: Path) -> None:
+    config = CorruptConfig(inputs=(str(picture),), out=str(tmp_path / "out"), all=True)
+    assert plan(config).startswith("would write 95 pictures")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sheet_shows_every_variant(picture: Path, tmp_path: Path) -> None:
+    sheet = read_image(Path(written(picture, out=tmp_path / "out").sheet or ""))
+    height, width = read_image(picture).shape[:2]
+    assert sheet.shape[0] > 3 * 240 * height // width
+    # The clean picture's place and the second row's are not paper, the empty place beside the clean one is.
+    assert np.ptp(sheet[30:100, 160:380]) > 50
+    assert np.ptp(sheet[30:100, 420:620]) == 0
+
+
+def test_a_second_call_makes_only_what_is_missing(picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    written(picture, out=out)
+    (out / "fog" / "1" / "street.png").unlink()
+    before = (out / "fog" / "3" / "street.png").stat().st_mtime_ns
+    again = written(picture, out=out)
+    assert (again.written, again.kept) == (1, 3)
+    assert (out / "fog" / "3" / "street.png").stat().st_mtime_ns == before
+
+
+def test_another_seed_is_another_folder(picture: Path, tmp_path: Path) -> None:
+    written(picture, out=tmp_path / "out")
+    with pytest.raises(SegFormerError, match="made with another seed"):
+        written(picture, out=tmp_path / "out", seed=1)
+    assert written(picture, out=tmp_path / "out", seed=1, force=True).written == 4
+    assert json.loads((tmp_path / "out" / "corrupt.json").read_text())["seed"] == 1
+
+
+def test_files_of_another_hand_are_not_overwritten(picture: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "out" / "fog" / "1" / "street.png"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(SegFormerError, match="exists already"):
+        written(picture, out=tmp_path / "out")
+    assert theirs.read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_set_is_one_again_in_every_variant(streets: str, tmp_path: Path, workers: int) -> None:
+    written(streets, out=tmp_path / "out", workers=workers)
+    split = open_data(f"cityscapes:{tmp_path / 'out' / 'fog' / '3'}", "val")
+    assert split.labelled and len(split) == 3
+    image, target = split.read(split.pairs[0])
+    theirs, same = open_data(streets, "val").read(open_data(streets, "val").pairs[0])
+    assert np.array_equal(target, same)
+    assert not np.array_equal(image, theirs)
+
+
+def test_pictures_that_fail_are_named_and_the_others_done(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:1000])
+    found = written(picture, tmp_path / "broken.png", out=tmp_path / "out")
+    assert found.pictures == 1
+    assert [path for path, _ in found.failed] == [str(tmp_path / "broken.png")]
+    assert not list((tmp_path / "out").rglob("broken*"))
+
+
+def test_small_pictures_are_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (31, 64)).save(tmp_path / "thin.png")
+    with pytest.raises(SegFormerError, match="too small to corrupt"):
+        written(tmp_path / "thin.png", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"inputs": ()}, "no picture is named"),
+        ({"inputs": ("nowhere.png",)}, "there is no picture"),
+        ({"inputs": ("sample",), "out": "a.png"}, "is a file"),
+        ({"inputs": ("sample",), "all": True, "protocol": "fan"}, "ask for two things"),
+        ({"inputs": ("sample",), "protocol": "none"}, "corrupts nothing"),
+        ({"inputs": ("cityscape:x",)}, "no layout 'cityscape'"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(SegFormerError, match=message):
+        corrupt_files(CorruptConfig(**keys))
+
+
+def test_two_pictures_of_one_name_are_refused(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    shutil.copy(picture, tmp_path / "b" / "street.png")
+    with pytest.raises(UsageError, match=r"street\.png"):
+        written(picture, tmp_path / "b" / "street.png", out=tmp_path / "out")

@@ -1,0 +1,85 @@
+"""Two robustness results beside each other, paired, and what cannot be set beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segformer_cli.config import CompareConfig, EvalConfig, RobustConfig
+from segformer_cli.errors import DataError
+from segformer_cli.metrics.bootstrap import bounds, resampled_mious
+from segformer_cli.robustness.protocols import Cell
+from segformer_cli.workflows.comparison import compare_results
+from segformer_cli.workflows.evaluation import evaluate
+from segformer_cli.workflows.robust_files import read_robust
+from segformer_cli.workflows.robustness import eval_robust
+
+
+def robust(out: Path, **keys: Any) -> Path:
+    given = {"weights": "sample", "data": "sample", "size": "64", "workers": 0, "resamples": 20,
+             "corruptions": ("fog", "snow"), "severities": (1, 2), **keys}
+    eval_robust(RobustConfig(out=str(out), **given))
+    return out
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    top = tmp_path_factory.mktemp("robust")
+    return robust(top / "a"), robust(top / "b", size="96")
+
+
+def test_the_difference_is_that_of_the_means_with_paired_draws(results: tuple[Path, Path]) -> None:
+    a, b = results
+    found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=200))
+    saved = [read_robust(each) for each in results]
+    assert found.difference == pytest.approx(saved[1].results["mean_miou"] - saved[0].results["mean_miou"])
+    cells = [Cell(name, severity) for name in ("fog", "snow") for severity in (1, 2)]
+    draws = [np.mean([resampled_mious(each.counts[cell], resamples=200) for cell in cells], axis=0) for each in saved]
+    assert found.ci95 == pytest.approx(bounds(draws[1] - draws[0]))
+    assert found.wins == np.mean(draws[1] > draws[0])
+    assert [row.corruption for row in found.per_corruption] == ["clean", "fog", "snow"]
+    clean = saved[1].results["clean_miou"] - saved[0].results["clean_miou"]
+    assert found.per_corruption[0].difference == pytest.approx(clean)
+    assert (found.score, found.images) == ("mean mIoU under corruptions", 8)
+
+
+def test_only_cells_of_both_are_compared(results: tuple[Path, Path], tmp_path: Path) -> None:
+    less = robust(tmp_path / "less", corruptions=("fog",), severities=(1, 3))
+    found = compare_results(CompareConfig(a=str(results[0]), b=str(less), resamples=20))
+    assert [row.corruption for row in found.per_corruption] == ["clean", "fog"]
+    saved = read_robust(less).results["grid"][0]
+    assert found.per_corruption[1].b == pytest.approx(saved["miou"])
+    assert any("left out" in warning and "snow 2" in warning for warning in found.warnings)
+
+
+def test_results_without_a_corruption_in_common_are_refused(results: tuple[Path, Path], tmp_path: Path) -> None:
+    other = robust(tmp_path / "other", corruptions=("frost",))
+    with pytest.raises(DataError, match="no corruption at the same severity in common"):
+        compare_results(CompareConfig(a=str(results[0]), b=str(other)))
+
+
+def test_other_pictures_are_refused(results: tuple[Path, Path], tmp_path: Path) -> None:
+    fewer = robust(tmp_path / "fewer", limit=3)
+    with pytest.raises(DataError, match="not of the same images"):
+        compare_results(CompareConfig(a=str(results[0]), b=str(fewer)))
+
+
+def test_a_result_of_eval_is_of_another_kind(results: tuple[Path, Path], tmp_path: Path) -> None:
+    evaluate(EvalConfig(weights="sample", size="64", out=str(tmp_path / "eval")))
+    for a, b in ((results[0], tmp_path / "eval"), (tmp_path / "eval", results[0])):
+        with pytest.raises(DataError, match="is a result of eval-robust"):
+            compare_results(CompareConfig(a=str(a), b=str(b)))
+
+
+def test_damaged_counts_are_said(results: tuple[Path, Path], tmp_path: Path) -> None:
+    broken = robust(tmp_path / "broken", corruptions=("fog",), limit=2)
+    (broken / "per_image.npz").write_bytes((broken / "per_image.npz").read_bytes()[:300])
+    with pytest.raises(DataError, match=r"per_image\.npz is damaged"):
+        compare_results(CompareConfig(a=str(results[0]), b=str(broken)))
+
+
+def test_a_file_of_the_folder_names_it_too(results: tuple[Path, Path]) -> None:
+    assert read_robust(results[0] / "result.json").cells == read_robust(results[0]).cells
