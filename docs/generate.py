@@ -62,8 +62,8 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- commands: `export`, `eval-robust`, `corrupt`, `benchmark`, `runs`, `reproduce`, `demo`, and of `data`:
-  `check`, `stats`, `preview`
+- commands: `benchmark`, `runs`, `reproduce`, and of `data`: `check`, `stats`, `preview`
+- `export`: all formats but `torchscript`; `--size`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
 - `train`: `--resume`, `--devices`; `report.html` and the state to resume from in a run
 - `-w`: exported files; `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,

@@ -16,11 +16,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segformer_cli.config import CompareConfig, CorruptConfig, EvalConfig, PredictConfig, RobustConfig, TrainConfig
+    from segformer_cli.config import (
+        CompareConfig,
+        CorruptConfig,
+        EvalConfig,
+        ExportConfig,
+        PredictConfig,
+        RobustConfig,
+        TrainConfig,
+    )
     from segformer_cli.engine.loading import build_model, load_model
     from segformer_cli.workflows.comparison import compare_results
     from segformer_cli.workflows.corrupting import corrupt_files
     from segformer_cli.workflows.evaluation import evaluate
+    from segformer_cli.workflows.exporting import export
     from segformer_cli.workflows.prediction import Prediction, Predictor
     from segformer_cli.workflows.robustness import eval_robust
     from segformer_cli.workflows.training import train
@@ -31,6 +40,7 @@ __all__ = [
     "CompareConfig",
     "CorruptConfig",
     "EvalConfig",
+    "ExportConfig",
     "PredictConfig",
     "Prediction",
     "Predictor",
@@ -42,6 +52,7 @@ __all__ = [
     "corrupt_files",
     "eval_robust",
     "evaluate",
+    "export",
     "load_model",
     "train",
 ]
@@ -55,10 +66,12 @@ _HOMES = {
     "corrupt_files": "segformer_cli.workflows.corrupting",
     "eval_robust": "segformer_cli.workflows.robustness",
     "evaluate": "segformer_cli.workflows.evaluation",
+    "export": "segformer_cli.workflows.exporting",
     "train": "segformer_cli.workflows.training",
     "CompareConfig": "segformer_cli.config",
     "CorruptConfig": "segformer_cli.config",
     "EvalConfig": "segformer_cli.config",
+    "ExportConfig": "segformer_cli.config",
     "PredictConfig": "segformer_cli.config",
     "RobustConfig": "segformer_cli.config",
     "TrainConfig": "segformer_cli.config",

@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from segformer_cli import __version__
-from segformer_cli.commands import compare, corrupt, data, doctor, evaluate, predict, robustness, train, weights
+from segformer_cli.commands import (
+    compare,
+    corrupt,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    predict,
+    robustness,
+    train,
+    weights,
+)
 from segformer_cli.commands.console import Verdict, colour, follows
 from segformer_cli.commands.help_pages import Group, Page, epilog, markup_mode
 from segformer_cli.commands.options import EVERYWHERE
@@ -61,10 +73,12 @@ app.command("train", cls=Page, epilog=train.EXAMPLES)(train.train)
 app.command("eval", cls=Page, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("eval-robust", cls=Page, epilog=robustness.EXAMPLES)(robustness.eval_robust)
 app.command("corrupt", cls=Page, epilog=corrupt.EXAMPLES)(corrupt.corrupt)
+app.command("export", cls=Page, epilog=export.EXAMPLES)(export.export)
 app.command("compare", cls=Page, epilog=compare.EXAMPLES)(compare.compare)
 app.command("predict", cls=Page, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
+app.command("demo", cls=Page, epilog=demo.EXAMPLES)(demo.demo)
 app.command("doctor", cls=Page, epilog=doctor.EXAMPLES)(doctor.doctor)
 
 

@@ -260,6 +260,29 @@ class CorruptConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Keys of `segformer export`."""
+
+    weights: Annotated[str | None, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = None
+    format: Annotated[str, Doc("of the file: torchscript")] = "torchscript"
+    out: Annotated[str | None, Doc("the file; default: named like the weights, in this folder")] = None
+    verify: Annotated[bool, Doc("run the file in its own runtime and compare logits before it gets its name")] = True
+    data: Annotated[str, Doc("DATA whose pictures it is compared on")] = "sample"
+    split: Annotated[str, Doc("train, val or test")] = "val"
+    force: Annotated[bool, Doc("overwrite a file that exists")] = False
+    offline: Annotated[bool, Doc("never touch the network")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Keys of `segformer demo`."""
+
+    out: Annotated[str | None, Doc("the folder to write to; default: runs/demo/<n>")] = None
+    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
+    force: Annotated[bool, Doc("overwrite files that exist")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Keys of `segformer train`. Defaults are the paper's recipe; presets say what differs."""
 

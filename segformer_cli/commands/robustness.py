@@ -82,6 +82,7 @@ def eval_robust(
             result.to_json(),
             artifacts=result.artifacts,
             summary=robust_tables.summary(result),
+            notes=[f"wrote {path}" for path in result.artifacts],
             next_command=f"segformer compare OTHER {folder}",
             error=SomeInputsFailed(
                 f"{failed} of {failed + result.images} pictures failed; the scores are of the others"

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segformer_cli.atomic import replacing
+from segformer_cli.errors import UsageError
 from segformer_cli.reports.charts import HistogramView, LineView, histogram_view, line_view
 from segformer_cli.reports.grid import GridView, grid_view
 from segformer_cli.reports.heat import HeatView, heat_view
@@ -84,6 +85,17 @@ def write_page(path: Path, page: Page, *, force: bool = False) -> Path:
     with replacing(path, force=force) as temporary:
         temporary.write_bytes(data)
     return path
+
+
+def refuse_other_than_html(path: str) -> None:
+    """Nothing where the name of a report ends as that of a page.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        hint = f"--report {Path(path).with_suffix('.html')}"
+        raise UsageError(f"--report {path}: a report is an HTML page", hint=hint)
 
 
 def render(page: Page) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 import segformer_cli
-from segformer_cli.atomic import refuse_existing, replacing
+from segformer_cli.atomic import refuse_unwritable, replacing
 from segformer_cli.config import CorruptConfig
 from segformer_cli.data.dataset import start_worker
 from segformer_cli.data.layouts import folder
@@ -182,9 +182,7 @@ def _refuse_other_settings(job: Job) -> None:
     if job.force:
         return
     if not path.is_file():
-        for item in job.items:
-            for cell in job.protocol.cells:
-                refuse_existing(job.path(item, cell), force=False)
+        refuse_unwritable((job.path(item, cell) for item in job.items for cell in job.protocol.cells), force=False)
         return
     try:
         theirs = json.loads(path.read_text(encoding="utf-8"))

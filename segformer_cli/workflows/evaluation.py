@@ -25,6 +25,7 @@ from segformer_cli.metrics.bootstrap import miou_interval
 from segformer_cli.metrics.clusters import clusters_of, dependence_warning
 from segformer_cli.metrics.temperature import fit_temperature
 from segformer_cli.progress import ProgressListener, ignore_progress, listening
+from segformer_cli.reports.page import refuse_other_than_html
 from segformer_cli.resize import NATIVE, parse_size
 from segformer_cli.settings import changed, checked
 from segformer_cli.workflows.calibrating import calibrated_path, write_calibrated
@@ -45,8 +46,6 @@ from segformer_cli.workflows.scorecard import (
     with_measurements,
 )
 from segformer_cli.workflows.sources import Source, default_weights, folder_source, refuse_gaps, source_of
-
-_PAGES = (".html", ".htm")
 
 
 def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> Evaluation:
@@ -167,9 +166,8 @@ def _refuse_outputs(config: EvalConfig, whole: Split) -> None:
     """Nothing where every file may and can be written: to be known before hours are spent."""
     places = {"-o": config.out, "--report": config.report, "--submission": config.submission}
     _refuse_shared_places({name: Path(place).resolve() for name, place in places.items() if place}, config)
-    if config.report and Path(config.report).suffix.lower() not in _PAGES:
-        page = Path(config.report).with_suffix(_PAGES[0])
-        raise UsageError(f"--report {config.report}: a report is an HTML page", hint=f"--report {page}")
+    if config.report:
+        refuse_other_than_html(config.report)
     refuse_unwritable(_outputs(config, whole.first(config.limit)), force=config.force)
 
 

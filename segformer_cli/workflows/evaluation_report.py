@@ -65,14 +65,14 @@ def write_report(
     parts: list[Part] = []
     if result.warnings:
         parts.append(Notes(result.warnings))
-    parts += [_headline(result), _figures(result), _classes(result, source.split.palette)]
+    parts += [_headline(result), _figures(result), class_table(result, source.split.palette)]
     if result.groups:
         parts.append(_groups(result))
     if result.dialects:
         parts.append(_dialects(result))
     names = tuple(row.name for row in result.per_class)
     parts.append(_heat_map(names, result))
-    if result.calibration is not None:
+    if result.calibration is not None and result.labelled:
         parts.append(_calibration(result.calibration))
     per_image = found.counts.mious.tolist()
     parts += [*_images(found.counts, per_image), *_galleries(source, found.counts, per_image)]
@@ -123,7 +123,8 @@ def _figures(result: Evaluation) -> Figures:
     return Figures(tuple(figures), note=" ".join(notes))
 
 
-def _classes(result: Evaluation, palette: Sequence[Colour]) -> Table:
+def class_table(result: Evaluation, palette: Sequence[Colour]) -> Table:
+    """Every class with all that was asked for."""
     rows = result.per_class
     columns = [Column("class", "swatch"), Column("IoU", "bar"), Column("acc", "share"), Column("Dice", "share")]
     optional = {"boundary": "boundary_iou", "trimap": "trimap_iou", "iIoU": "iiou"}

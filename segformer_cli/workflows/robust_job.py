@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import segformer_cli
-from segformer_cli.atomic import refuse_existing
+from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import EvalConfig, RobustConfig
 from segformer_cli.data.layouts import acdc
 from segformer_cli.data.layouts.pictures import open_pictures
@@ -22,6 +22,7 @@ from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.clusters import clusters_of
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import Progress, ProgressListener
+from segformer_cli.reports.page import refuse_other_than_html
 from segformer_cli.robustness.corrupter import Corrupter
 from segformer_cli.robustness.degradation import Reference
 from segformer_cli.robustness.frost import textures_from
@@ -148,10 +149,11 @@ def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
         chosen = NONE
     protocol = choose_robust_protocol(chosen, config.corruptions, config.severities)
     config = replace(config, data=data, weights=config.weights or default_weights(data))
-    for path in robust_paths(Path(config.out)) if config.out else ():
-        refuse_existing(path, force=config.force)
     if config.report:
-        refuse_existing(Path(config.report), force=config.force)
+        refuse_other_than_html(config.report)
+    # The folder of a run that was given none has a number of its own; that one can be made is to be known all the same.
+    outputs = robust_paths(Path(config.out)) if config.out else (RUNS / "0" / STATE,)
+    refuse_unwritable([*outputs, *([Path(config.report)] if config.report else [])], force=config.force)
     return config, protocol
 
 

@@ -73,7 +73,7 @@ def write_robust_report(path: Path, job: Job, result: RobustResult, shown: Shown
     parts: list[Part] = [Notes(result.warnings)] if result.warnings else []
     parts += [_headline(result), _figures(result)]
     if result.grid:
-        parts += [_grid(result), _curves(result)]
+        parts += [grid_part(result), curves_part(result)]
     if result.labelled and any(name in PAPER_CORRUPTIONS for name in result.found.means):
         parts.append(_beside_table5(result.row))
     if result.labelled and result.grid:
@@ -121,7 +121,8 @@ def _figures(result: RobustResult) -> Figures:
     return Figures((*figures, Figure("images", result.images, "count")))
 
 
-def _grid(result: RobustResult) -> Grid:
+def grid_part(result: RobustResult) -> Grid:
+    """Every corruption at every severity."""
     found = _curves_of(result)
     cells = {
         protocols.Cell(cell.corruption, cell.severity): GridCell(
@@ -151,7 +152,8 @@ def _grid(result: RobustResult) -> Grid:
     )
 
 
-def _curves(result: RobustResult) -> SmallCharts:
+def curves_part(result: RobustResult) -> SmallCharts:
+    """How the score falls with severity."""
     found = _curves_of(result)
     rows = {row.corruption: row for row in found.per_corruption}
 

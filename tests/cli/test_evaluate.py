@@ -1,100 +1,30 @@
-"""`segformer eval` and `segformer compare` as people and scripts meet them."""
+"""`segformer eval` as people and scripts meet it."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segformer_cli.app import main
 from segformer_cli.classes import class_set
 from segformer_cli.data.sample import write_sample
 from segformer_cli.model.checkpoint import save_checkpoint
+from tests.cli.conftest import ROOT, A, RunHere, newest
 from tests.conftest import RandomCheckpoint
 from tests.tiny_data import drawn_by_lot, write_folder, write_lot
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one object on stdout; its shape is that of every command."""
-        found: dict[str, Any] = json.loads(self.out)
-        assert list(found)[:3] == ["schema", "command", "ok"]
-        assert found["ok"] == (self.code == 0)
-        if self.code:
-            assert set(found["error"]) == {"message", "where", "hint", "exit_code"}
-            assert found["error"]["exit_code"] == self.code
-        return found
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with seven labelled pictures in data/, room for two files of weights, and nothing else."""
-    folder = tmp_path_factory.mktemp("studio")
-    write_lot(folder / "data")
-    return folder
-
-
-@pytest.fixture
-def run(
-    studio: Path,
-    random_checkpoint: RandomCheckpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    """Runs `segformer ARGUMENTS` in the studio, in this process, without the user's own variables."""
-    monkeypatch.chdir(studio)
-    for name in [key for key in os.environ if key.startswith(("SEGFORMER_", "WORLD_SIZE", "RANK"))]:
-        monkeypatch.delenv(name)
-    for seed, name in enumerate(("a.safetensors", "b.safetensors")):
-        if not (studio / name).exists():
-            save_checkpoint(studio / name, random_checkpoint("b0", seed=seed))
-
-    def run(*arguments: str) -> Done:
-        capsys.readouterr()
-        code = main([*arguments])
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def newest(folder: str) -> str:
-    """The numbered folder with the highest number."""
-    return max(Path(folder).iterdir(), key=lambda path: int(path.name)).as_posix()
-
-
-A = ("eval", "-w", "a.safetensors", "-d", "data", "--device", "cpu")
-B = ("eval", "-w", "b.safetensors", "-d", "data", "--device", "cpu")
-
 
 # eval, in words and as JSON.
 
 
-def test_eval_prints_its_table_its_score_and_how_it_came_about(run: Run) -> None:
+def test_eval_prints_its_table_its_score_and_how_it_came_about(run: RunHere) -> None:
     done = run(*A)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
@@ -113,7 +43,7 @@ def test_eval_prints_its_table_its_score_and_how_it_came_about(run: Run) -> None
     ]
 
 
-def test_eval_with_json_is_one_object_with_the_fixed_names(run: Run) -> None:
+def test_eval_with_json_is_one_object_with_the_fixed_names(run: RunHere) -> None:
     done = run(*A, "--json")
     found = done.json
     assert (found["command"], found["warnings"]) == ("eval", ["an interval from only 7 images is likely too narrow"])
@@ -132,7 +62,7 @@ def test_eval_with_json_is_one_object_with_the_fixed_names(run: Run) -> None:
     assert "calibration" not in results
 
 
-def test_what_is_asked_for_by_flags_is_in_the_object(run: Run) -> None:
+def test_what_is_asked_for_by_flags_is_in_the_object(run: RunHere) -> None:
     flags = ("--boundary", "--object-sizes", "--calibration", "--fit-temperature", "--limit", "2")
     tools = ("--dialect", "mmseg, smp", "--dialect", "paddle")
     found = run(*A, *flags, *tools, "--group", "x=thing 0,thing 1", "--group", "y=thing 1", "--json").json
@@ -148,7 +78,7 @@ def test_what_is_asked_for_by_flags_is_in_the_object(run: Run) -> None:
     assert results["images"] == 2
 
 
-def test_min_miou_is_a_check_that_reports_all_the_same(run: Run) -> None:
+def test_min_miou_is_a_check_that_reports_all_the_same(run: RunHere) -> None:
     reached = run(*A, "--min-miou", "0.0", "--json")
     assert (reached.code, reached.json["ok"]) == (0, True)
     done = run(*A, "--min-miou", "0.9", "--json")
@@ -162,7 +92,7 @@ def test_min_miou_is_a_check_that_reports_all_the_same(run: Run) -> None:
     assert "next:" not in text.err
 
 
-def test_a_score_that_is_undefined_fails_the_check(run: Run, tmp_path: Path) -> None:
+def test_a_score_that_is_undefined_fails_the_check(run: RunHere, tmp_path: Path) -> None:
     data = write_folder(tmp_path / "d", {"p": np.full((32, 32), 255, np.uint8)})
     done = run("eval", "-w", "a.safetensors", "-d", str(data), "--min-miou", "0", "--json")
     assert done.code == 3
@@ -207,7 +137,7 @@ def test_a_score_that_is_undefined_fails_the_check(run: Run, tmp_path: Path) -> 
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else None,
 )
 def test_an_expected_error_is_one_object_and_a_few_lines(
-    run: Run, arguments: tuple[str, ...], code: int, words: str
+    run: RunHere, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     done = run(*arguments, "--json")
     assert done.code == code
@@ -220,7 +150,7 @@ def test_an_expected_error_is_one_object_and_a_few_lines(
     assert "Traceback" not in text.err
 
 
-def test_weights_of_other_classes_name_the_way_out(run: Run, tmp_path: Path) -> None:
+def test_weights_of_other_classes_name_the_way_out(run: RunHere, tmp_path: Path) -> None:
     names = ("thing 1", "zebra", "thing 0")
     data = write_folder(tmp_path / "d", {"p": drawn_by_lot((32, 32), 3, 0)}, names)
     other = ("eval", "-w", "a.safetensors", "-d", str(data))
@@ -240,7 +170,7 @@ def test_weights_of_other_classes_name_the_way_out(run: Run, tmp_path: Path) -> 
     assert (wrong.code, wrong.err.splitlines()[-1]) == (2, "hint:  did you mean zebra?")
 
 
-def test_dry_run_writes_nothing(run: Run, studio: Path) -> None:
+def test_dry_run_writes_nothing(run: RunHere, studio: Path) -> None:
     before = sorted(studio.rglob("*"))
     done = run(*A, "-o", "dry", "--report", "dry.html", "--submission", "dry-masks", "--dry-run")
     assert (done.code, done.out) == (0, "would score a.safetensors on 7 images of data, split val\n")
@@ -251,7 +181,7 @@ def test_dry_run_writes_nothing(run: Run, studio: Path) -> None:
     assert run(*A, "-o", "data/classes.txt/x", "--dry-run").code == 1
 
 
-def test_a_report_is_a_file_of_its_own_and_kept_unless_forced(run: Run, studio: Path) -> None:
+def test_a_report_is_a_file_of_its_own_and_kept_unless_forced(run: RunHere, studio: Path) -> None:
     done = run(*A, "--report", "report.html", "--json")
     assert done.json["artifacts"][-1] == "report.html"
     page = (studio / "report.html").read_text(encoding="utf-8")
@@ -264,7 +194,7 @@ def test_a_report_is_a_file_of_its_own_and_kept_unless_forced(run: Run, studio: 
     assert run(*A, "--report", "report.html", "--force").code == 0
 
 
-def test_groups_and_aliases_may_come_from_a_file_and_from_set(run: Run, studio: Path) -> None:
+def test_groups_and_aliases_may_come_from_a_file_and_from_set(run: RunHere, studio: Path) -> None:
     for text in ("group: ['x=thing 0,thing 1']", "group: x=thing 0,thing 1"):
         (studio / "my.yaml").write_text(f"{text}\n", encoding="utf-8")
         groups = run(*A, "-c", "my.yaml", "--json").json["results"]["groups"]
@@ -279,7 +209,7 @@ def test_groups_and_aliases_may_come_from_a_file_and_from_set(run: Run, studio: 
     assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: the weights have no class 'thing 9'")
 
 
-def test_masks_of_predict_score_as_their_network_does(run: Run, studio: Path) -> None:
+def test_masks_of_predict_score_as_their_network_does(run: RunHere, studio: Path) -> None:
     own = run(*A, "--json").json["results"]
     assert run("predict", "data/images/val", "-w", "a.safetensors", "-o", "masks", "--save", "mask,overlay").code == 0
     found = run("eval", "--predictions", "masks", "-d", "data", "--json").json["results"]
@@ -297,7 +227,7 @@ def test_masks_of_predict_score_as_their_network_does(run: Run, studio: Path) ->
 
 
 def test_a_split_without_labels_gives_masks_one_warning_and_no_table(
-    run: Run, tmp_path: Path, random_checkpoint: RandomCheckpoint
+    run: RunHere, tmp_path: Path, random_checkpoint: RandomCheckpoint
 ) -> None:
     write_sample(tmp_path / "scenes", {"test": 2}, (64, 128))
     shutil.rmtree(tmp_path / "scenes" / "gtFine")
@@ -341,107 +271,3 @@ def test_on_a_real_terminal_of_60_columns_every_figure_is_whole(tmp_path: Path) 
     for row in rows:
         assert len(row) <= 60
         assert re.fullmatch(r"a class.*…  1\.0000  1\.000-1\.000  1\.0000  1\.0000 +\d+", row)
-
-
-# compare.
-
-
-@pytest.fixture
-def scores(run: Run, studio: Path) -> None:
-    """scores/a and scores/b, two results on the same images."""
-    for arguments, name in ((A, "a"), (B, "b")):
-        if not (studio / "scores" / name).exists():
-            done = run(*arguments, "-o", f"scores/{name}")
-            assert done.code == 0, done.err
-            assert done.err.splitlines()[-1] == f"next: segformer compare OTHER scores/{name}"
-
-
-@pytest.mark.usefixtures("scores")
-def test_compare_says_how_much_better_b_is_and_how_sure_that_is(run: Run, studio: Path) -> None:
-    done = run("compare", "scores/a", "scores/b")
-    assert done.code == 0
-    lines = done.out.splitlines()
-    assert lines[0].split() == ["class", "A", "B", "B", "-", "A", "95", "%"]
-    assert len(lines) == 1 + 5 + 1 + 2
-    found = run("compare", "scores/a/result.json", "scores/b", "--json").json["results"]
-    assert set(found) == {
-        "a", "b", "score", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "per_corruption",
-        "images", "interval"
-    }
-    saved = [json.loads((studio / "scores" / name / "result.json").read_text())["results"]["miou"] for name in "ab"]
-    assert [found["miou_a"], found["miou_b"]] == saved
-    assert found["difference"] == pytest.approx(saved[1] - saved[0])
-    assert found["ci95"][0] <= found["difference"] <= found["ci95"][1]
-    assert found["images"] == 7
-    assert f"B - A = {100 * found['difference']:+.2f}" in lines[-2]
-
-
-@pytest.mark.usefixtures("scores")
-def test_require_better_exits_3_unless_the_interval_is_above_zero(run: Run) -> None:
-    ahead = run("compare", "scores/a", "scores/b", "--json").json["results"]
-    better, worse = ("ab", "ba") if ahead["difference"] > 0 else ("ba", "ab")
-    assert run("compare", *(f"scores/{name}" for name in better), "--require-better").code == 0
-    for pair in (worse, "aa"):
-        done = run("compare", *(f"scores/{name}" for name in pair), "--require-better", "--json")
-        assert done.code == 3
-        assert done.json["results"]["better"] is False
-        assert done.json["error"]["message"].startswith("B is not surely better than A: B - A lies in [")
-        assert run("compare", *(f"scores/{name}" for name in pair)).code == 0
-    for pattern, why in (("p", "there is no interval, since"), ("p0?", "2 images, or groups of them, are")):
-        few = run("compare", *(f"scores/{name}" for name in better), "--group-images", pattern, "--require-better")
-        assert few.code == 3
-        assert few.err.splitlines()[-1].startswith(f"error: B is not surely better than A: {why}")
-        assert "nan" not in few.out + few.err
-
-
-@pytest.mark.usefixtures("scores")
-def test_compare_of_a_result_with_itself_says_so_and_proposes_nothing(run: Run) -> None:
-    done = run("compare", "scores/a", "scores/a/result.json")
-    assert done.code == 0
-    assert "warning: A and B are the same result, scores/a" in done.err
-    assert "next:" not in done.err
-
-
-@pytest.mark.usefixtures("scores")
-def test_the_two_results_may_be_named_in_a_file(run: Run, studio: Path) -> None:
-    (studio / "pair.yaml").write_text("a: scores/a\nb: scores/b\n", encoding="utf-8")
-    found = run("compare", "-c", "pair.yaml", "--json").json["results"]
-    assert found == run("compare", "scores/a", "scores/b", "--json").json["results"]
-    turned = run("compare", "scores/b", "-c", "pair.yaml", "--json").json["results"]
-    assert (turned["a"], turned["b"]) == ("scores/b", "scores/b")
-
-
-def test_results_of_ignored_pixels_alone_have_no_score_to_compare(run: Run, tmp_path: Path) -> None:
-    data = write_folder(tmp_path / "d", {f"p{index}": np.full((32, 32), 255, np.uint8) for index in range(7)})
-    for name in "ab":
-        made = run("eval", "-w", f"{name}.safetensors", "-d", str(data), "-o", str(tmp_path / name))
-        assert made.code == 0, made.err
-    done = run("compare", str(tmp_path / "a"), str(tmp_path / "b"), "--require-better")
-    assert done.code == 3
-    assert "no difference: the mIoU of A and B is undefined" in done.out
-    assert "nan" not in done.out + done.err
-
-
-@pytest.mark.usefixtures("scores")
-def test_compare_refuses_what_is_not_the_same(run: Run, studio: Path, tmp_path: Path) -> None:
-    fewer, turned = str(tmp_path / "fewer"), str(tmp_path / "turned")
-    assert run(*A, "--limit", "3", "-o", fewer).code == 0
-    done = run("compare", "scores/a", fewer)
-    assert done.code == 1
-    assert "4 only in result A (first: p3)" in done.err
-    shutil.copytree(studio / "data", tmp_path / "data")
-    mask = tmp_path / "data" / "masks" / "val" / "p0.png"
-    Image.fromarray(np.asarray(Image.open(mask))[::-1].copy()).save(mask)
-    assert run(*A[:3], "-d", str(tmp_path / "data"), "-o", turned).code == 0
-    assert "1 of 7 images have other targets in result B" in run("compare", "scores/a", turned).err
-    (tmp_path / "turned" / "per_image.npz").unlink()
-    assert "holds no per_image.npz" in run("compare", "scores/a", turned).err
-
-
-@pytest.mark.usefixtures("scores")
-def test_compare_warns_of_protocols_that_differ(run: Run, tmp_path: Path) -> None:
-    assert run(*B, "--set", "window=48", "-o", str(tmp_path / "slid")).code == 0
-    done = run("compare", "scores/a", str(tmp_path / "slid"), "--json")
-    assert (
-        "A and B differ in protocol: 'whole' and 'in windows of 48x48 every 36x36 pixels, logits averaged'"
-    ) in done.json["warnings"]

@@ -1,0 +1,150 @@
+"""Exporting: weights in; a file for another runtime out, run there and compared before it gets its name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import segformer_cli
+from segformer_cli.atomic import refuse_existing, refuse_unwritable, replacing
+from segformer_cli.config import ExportConfig
+from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.data.pairs import Split
+from segformer_cli.engine.inference import Segmenter
+from segformer_cli.engine.loading import load_model
+from segformer_cli.errors import UsageError, did_you_mean
+from segformer_cli.export.torchscript import add_metadata, load_torchscript, write_torchscript
+from segformer_cli.export.verify import Verification, random_pictures, verify
+from segformer_cli.images import read_image
+from segformer_cli.model.header import config_to_json
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.progress import Progress, ProgressListener, listening
+from segformer_cli.settings import checked
+
+SUFFIXES = {"torchscript": ".pt"}
+"""The formats there are, and how their files end."""
+
+FAILED = ".failed"
+REAL_PICTURES = 2
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and what came of comparing it; `verification` is None where that was not wanted."""
+
+    format: str
+    path: str
+    size_bytes: int
+    verification: Verification | None
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The `results` object of docs/cli.md."""
+        found: dict[str, Any] = {"format": self.format, "path": self.path, "size_bytes": self.size_bytes}
+        if self.verification is None:
+            return found | {"verification": {"ran": False}}
+        return found | {"verification": {**asdict(self.verification), "verdict": self.verification.verdict}}
+
+
+def export(config: ExportConfig, progress: bool | ProgressListener = False) -> Export:
+    """The weights as a file for another runtime, loaded there and compared with the network on real pictures.
+
+    A file that is off by more than the tolerance keeps the ending `.failed`.
+
+    Args:
+        progress: a listener, or True for a bar.
+
+    Raises:
+        UsageError: there is no such format, or no weights are named.
+        SegFormerError: the file exists.
+    """
+    with listening(progress) as listener:
+        config, path = _checked(config)
+        assert config.weights
+        model = load_model(config.weights, offline=config.offline, progress=listener)
+        split = open_data(config.data, config.split).first(REAL_PICTURES) if config.verify else None
+        listener(Progress("export", 0, message=f"writing {path}"))
+        return _written(config, path, model, split)
+
+
+def plan(config: ExportConfig) -> str:
+    """What `export` would do, in one sentence.
+
+    Raises:
+        SegFormerError: as `export`, for what can be known beforehand.
+    """
+    config, path = _checked(config)
+    return f"would write {config.weights} as {config.format} to {path}, and compare the two"
+
+
+def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
+    config = checked(config)
+    if not config.weights:
+        raise UsageError("no weights are named", hint="add -w WEIGHTS")
+    if config.format not in SUFFIXES:
+        hint = did_you_mean(config.format, SUFFIXES)
+        if config.format in ("hf", "official"):
+            hint = f"that is a format of weights: segformer weights convert {config.weights} --to {config.format}"
+        raise UsageError(f"there is no export format {config.format!r}", hint=hint)
+    suffix = SUFFIXES[config.format]
+    out = config.out or f"{Path(config.weights).stem}{suffix}"
+    path = Path(out)
+    if path.is_dir() or out.endswith(("/", os.sep)):
+        path = path / f"{Path(config.weights).stem}{suffix}"
+    if path.suffix.lower() != suffix:
+        hint = f"-o {path.with_suffix(suffix)}"
+        raise UsageError(f"-o {path}: a file of {config.format} ends in {suffix}", hint=hint)
+    refuse_unwritable([path], force=config.force)
+    return replace(config, out=str(path)), path
+
+
+def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | None) -> Export:
+    segmenter = Segmenter.of(model, torch.device("cpu"))
+    found = None
+    # It bears this name until it has passed.
+    unproven = path.with_name(path.name + FAILED)
+    with replacing(unproven, force=True) as temporary:
+        write_torchscript(segmenter.model, segmenter.config.in_channels, temporary)
+        if split is not None:
+            found = _verified(model, segmenter, temporary, split)
+        add_metadata(temporary, _metadata(segmenter, found))
+    if found is None or found.verdict == "pass":
+        refuse_existing(path, force=config.force)
+        os.replace(unproven, path)
+    else:
+        path = unproven
+    licence = segmenter.config.licence
+    notes = (f"contains weights of others: {licence}",) if licence else ()
+    return Export(config.format, str(path), path.stat().st_size, found, notes)
+
+
+def _verified(model: SegFormer, segmenter: Segmenter, path: Path, split: Split) -> Verification:
+    """The file in its own runtime beside the network as it was loaded, head unfolded."""
+
+    def reference(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = model(images)
+        return logits
+
+    real = {pair.key: segmenter.prepare(read_image(pair.image))[0] for pair in split.pairs}
+    return verify(reference, load_torchscript(path), {**random_pictures(segmenter.config.in_channels), **real})
+
+
+def _metadata(segmenter: Segmenter, found: Verification | None) -> dict[str, object]:
+    """What a user of the file must know: what goes in, what comes out, whose it is, how far it can be trusted."""
+    verification: dict[str, object] = {"ran": False}
+    if found is not None:
+        verification = {**asdict(found), "verdict": found.verdict}
+    return {
+        "version": segformer_cli.__version__,
+        "config": config_to_json(segmenter.config),
+        "input": "pictures (B, C, H, W) float32, (pixel - mean) / std in the order of the bands, sides of 32 or more",
+        "output": "logits (B, K, ceil(H / 4), ceil(W / 4)) float32",
+        "licence": segmenter.config.licence or "no third-party weights",
+        "verification": verification,
+    }
