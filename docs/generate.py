@@ -20,7 +20,10 @@ COMMANDS = (
     (),
     ("train",),
     ("eval",),
+    ("eval-robust",),
+    ("corrupt",),
     ("compare",),
+    ("export",),
     ("predict",),
     ("weights",),
     ("weights", "list"),
@@ -31,9 +34,10 @@ COMMANDS = (
     ("data",),
     ("data", "list"),
     ("data", "sample"),
+    ("demo",),
     ("doctor",),
 )
-CONFIGURED = ("train", "eval", "compare", "predict")
+CONFIGURED = ("train", "eval", "eval-robust", "corrupt", "compare", "export", "predict")
 
 INTRODUCTION = """\
 # The command line
@@ -126,7 +130,10 @@ def _keys(command: str) -> str:
     cls = {
         "train": config.TrainConfig,
         "eval": config.EvalConfig,
+        "eval-robust": config.RobustConfig,
+        "corrupt": config.CorruptConfig,
         "compare": config.CompareConfig,
+        "export": config.ExportConfig,
         "predict": config.PredictConfig,
     }[command]
     rows = [

@@ -49,7 +49,10 @@ def corrupt(
     verbose: o.VerboseOption = False,
     no_progress: o.NoProgressOption = False,
 ) -> None:
-    """Write corrupted pictures and a contact sheet: one picture, or a whole Cityscapes-C."""
+    """Write corrupted pictures, and a contact sheet.
+
+    Of one picture or many; of a data set, as NAME:PATH, a folder for each variant that is a data set again.
+    """
     with o.console(context) as console:
         settings = o.settled(CorruptConfig, context, console)
 

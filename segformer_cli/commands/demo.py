@@ -29,7 +29,10 @@ def demo(
     verbose: o.VerboseOption = False,
     no_progress: o.NoProgressOption = False,
 ) -> None:
-    """Predict, score, export and corrupt drawn streets, offline, in under a minute; one page with pictures."""
+    """Take the whole tour, offline: one page with pictures.
+
+    It predicts, scores, exports and corrupts drawn streets in under a minute.
+    """
     with o.console(context) as console:
         settings = o.settled(DemoConfig, context, console)
         if dry_run:

@@ -46,7 +46,10 @@ def export(
     verbose: o.VerboseOption = False,
     no_progress: o.NoProgressOption = False,
 ) -> None:
-    """Write weights for another runtime, run the file there, and say whether it computes the same."""
+    """Write weights for another runtime, and verify the file.
+
+    It is run in that runtime on real pictures and at odd sizes, and compared, before it gets its name.
+    """
     with o.console(context) as console:
         settings = o.settled(ExportConfig, context, console)
 

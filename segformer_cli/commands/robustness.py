@@ -63,7 +63,7 @@ def eval_robust(
     verbose: o.VerboseOption = False,
     no_progress: o.NoProgressOption = False,
 ) -> None:
-    """Score weights under corruptions: Cityscapes-C, on any data set."""
+    """Score weights under corruptions, as Cityscapes-C does."""
     with o.console(context) as console:
         settings = o.settled(RobustConfig, context, console)
 

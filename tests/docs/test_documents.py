@@ -36,7 +36,7 @@ def test_generated_pages_are_current():
 
 def test_the_first_two_shell_blocks_of_the_readme_install_and_try_then_test():
     first, second = shell_blocks(README)[:2]
-    assert first.startswith("pip install . && segformer predict sample -w sample")
+    assert first.startswith("pip install . && segformer demo")
     assert second.startswith('pip install -e ".[dev]" && pytest')
 
 

@@ -19,16 +19,17 @@ needs_sample = pytest.mark.skipif(
 
 
 @needs_sample
-def test_the_first_command_writes_masks_and_overlays_of_the_sample(tmp_path):
-    line = re.search(r"&& (segformer predict sample .*)", README)
+def test_the_first_command_is_the_whole_tour(tmp_path):
+    line = re.search(r"&& (segformer demo .*)", README)
     assert line is not None
     words = [sys.executable, "-m", "segformer_cli", *line[1].split()[1:]]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    written = sorted(path.name for path in (tmp_path / "tour" / "masks").iterdir())
     assert len(written) == 16
     assert sum(name.endswith("_overlay.png") for name in written) == 8
+    assert (tmp_path / "tour" / "demo.html").is_file()
 
 
 @needs_sample
