@@ -49,6 +49,7 @@ gpu-check:        ## the same score, the pixels that differ, and the speed on a 
 	$(PYTHON) -m segformer_cli train -d sample --iterations 20 --device cuda -o runs/gpu-check --force
 	$(PYTHON) benchmarks/inference.py --device cuda
 	$(PYTHON) benchmarks/independence.py --device cuda
+	$(PYTHON) -m segformer_cli eval-robust --cityscapes-c -w sample --limit 4 --device cuda -o runs/gpu-check-robust --force
 
 online-check:     ## tests that reach the network
 	$(PYTHON) -m pytest -q -m online

@@ -69,7 +69,7 @@ This page shows what exists. The following is decided, down to its names, and to
 - commands: `benchmark`, `runs`, `reproduce`, and of `data`: `check`, `stats`, `preview`
 - `export`: all formats but `torchscript`; `--size`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
-- `train`: `--resume`, `--devices`; `report.html` and the state to resume from in a run
+- `train`: `--resume`, `--devices`, and the state to resume from in a run
 - `-w`: exported files; `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
   `--bands`; `-b auto`
 """

@@ -36,6 +36,7 @@ from segformer_cli.resize import NATIVE
 from segformer_cli.workflows.planning import CROP, TrainingPlan, plan, recipe_of
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
+from segformer_cli.workflows.training_report import write_training_report
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class TrainingResult:
     start: str
     licence: str | None
     final: Evaluation
+    report: str
 
 
 def train(
@@ -137,9 +139,7 @@ class _Training:
             self.run.save("last", self.model)
 
     def _validate(self, step: Step) -> None:
-        val = self.plan.val
-        protocol = choose_protocol(None, self.model.config.size, val.data, val.data)
-        segmenter = Segmenter.of(self.model, self.device, self.dtype, protocol)
+        val, segmenter = self.plan.val, self._segmenter()
         confusion = score_split(segmenter, val, progress=self.progress, stage="validate")
         self.last = found = summarise(confusion, val, protocol_sentence(val, str(segmenter.protocol)))
         row = {"iteration": step.iteration, "loss": step.loss, "miou": found.miou, "macc": found.macc}
@@ -151,19 +151,30 @@ class _Training:
         note = f"iteration {step.iteration}: mIoU {found.miou:.4f}, aAcc {found.aacc:.4f}{' (best)' if better else ''}"
         self.progress(Progress("train", step.iteration, self.config.iterations, "it", message=note))
 
+    def _segmenter(self) -> Segmenter:
+        """The network as it is now, ready to predict."""
+        val = self.plan.val
+        protocol = choose_protocol(None, self.model.config.size, val.data, val.data)
+        return Segmenter.of(self.model, self.device, self.dtype, protocol)
+
     def _result(self, done: int) -> TrainingResult:
         assert self.best is not None and self.last is not None
+        speed = done * self.config.batch_size / self.step_seconds
+        report = write_training_report(
+            self.run.folder, self.plan, self._segmenter(), self.best, self.best_iteration, speed
+        )
         return TrainingResult(
             run=str(self.run.folder),
             best_miou=self.best.miou,
             best_iteration=self.best_iteration,
             iterations=done,
-            images_per_s=done * self.config.batch_size / self.step_seconds,
+            images_per_s=speed,
             data_wait_share=self.wait_seconds / self.step_seconds,
             seconds=time.perf_counter() - self.began,
             start=self.plan.start,
             licence=self.model.config.licence,
             final=self.last,
+            report=str(report),
         )
 
 

@@ -52,6 +52,7 @@ def test_a_run_holds_what_was_asked_what_happened_and_its_weights(scenes: str, t
     run = tmp_path / "run"
     assert {entry.name for entry in run.iterdir()} == {
         "checkpoints", "command.txt", "config.yaml", "data.json", "environment.json", "log.jsonl", "metrics.csv",
+        "report.html",
     }
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in log] == [1, 2, 3, 4]
@@ -173,6 +174,17 @@ def test_values_without_meaning_are_refused_before_anything_runs(
     with pytest.raises(UsageError, match=words):
         training.train(tiny(scenes, out=str(tmp_path / "run"), **fields))
     assert not (tmp_path / "run").exists()
+
+
+def test_the_report_shows_loss_scores_and_pictures_without_reaching_the_network(scenes: str, tmp_path: Path) -> None:
+    result = training.train(tiny(scenes, out=str(tmp_path / "run")))
+    page = Path(result.report).read_text(encoding="utf-8")
+    assert result.report == str(tmp_path / "run" / "report.html")
+    for title in ("How it went", "The hardest classes", "Classes", "Confusion matrix", "As the last weights see it"):
+        assert title in page
+    assert f"{100 * result.best_miou:.2f}" in page
+    assert page.count("data:image") >= 4
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
 
 
 def test_a_run_folder_that_holds_something_is_not_written_into(scenes: str, tmp_path: Path) -> None:
