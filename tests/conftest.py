@@ -46,7 +46,7 @@ def peer(name: str) -> Any:
 RandomCheckpoint = Callable[..., Checkpoint]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_checkpoint() -> RandomCheckpoint:
     """Makes a checkpoint whose norms and running statistics are random: fresh ones are 1, 0, 0, 1 and hide mistakes."""
 
@@ -65,7 +65,7 @@ def random_checkpoint() -> RandomCheckpoint:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_backbone(random_checkpoint: RandomCheckpoint) -> RandomCheckpoint:
     """Makes an encoder alone, with an ImageNet classifier of ten classes."""
 

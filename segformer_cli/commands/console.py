@@ -239,7 +239,8 @@ def _rich_table(
         wanted = Measurement.get(console, wide, table).maximum
         names = max(cell_len(text) for text in (columns[0], *(row[0] for row in cells)))
         kept = max(min(names, LEAST_NAME), names - max(0, wanted - console.width))
-        table.columns[0].no_wrap, table.columns[0].max_width = True, kept
+        # Where paddings are collapsed, rich reckons one too few for the column at the edge, which would cut a letter.
+        table.columns[0].no_wrap, table.columns[0].max_width = True, kept + table.collapse_padding
         console = RichConsole(width=max(console.width, wanted - names + kept))
     console.print(table)
 

@@ -49,8 +49,8 @@ def demo(
             found.to_json(),
             artifacts=[found.page],
             summary=(
-                f"predicted 8 drawn streets, mIoU {score.miou:.3f}; exported to TorchScript ({verdict}); "
-                f"kept {100 * robust.retention:.0f} % under 72 corruptions; {found.seconds:.0f} s\n"
+                f"predicted {score.images} drawn streets, mIoU {score.miou:.3f}; exported to TorchScript ({verdict}); "
+                f"kept {100 * robust.retention:.0f} % under 16 corruptions; {found.seconds:.0f} s\n"
                 f"look at it: {found.page}"
             ),
             next_command="segformer predict YOUR_PICTURE.jpg -o mask.png",

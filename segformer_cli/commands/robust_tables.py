@@ -7,15 +7,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from segformer_cli.commands.console import Console
+from segformer_cli.commands.score_tables import short, span
 
 if TYPE_CHECKING:
     from segformer_cli.workflows.robust_result import CleanScore, RobustResult
 
-BAR = 24
-"""Letters of the longest bar."""
+BAR = 18
+"""Letters of the longest bar: with it five severities of 100 % still fit 80 columns."""
 
 HARDEST = 5
 """Classes of which the largest losses are shown."""
+
+LONGEST_ROW = 35
+"""With it, the name of windows of 1024 pixels is whole, and the table of clean scores fits 80 columns."""
 
 
 def show(console: Console, result: RobustResult) -> None:
@@ -36,7 +40,7 @@ def show(console: Console, result: RobustResult) -> None:
         console.table(
             "classes that lose most",
             ["class", "clean", "corrupted", "lost", "hardest"],
-            [(row.name, row.clean_iou, row.iou, row.drop, row.hardest or "-") for row in lost[:HARDEST]],
+            [(short(row.name), row.clean_iou, row.iou, row.drop, row.hardest or "-") for row in lost[:HARDEST]],
         )
     if result.against is not None:
         console.table(
@@ -82,7 +86,7 @@ def bar(value: float, whole: float) -> str:
     """A bar of letters, as long as the share of `whole`.
 
     >>> len(bar(0.25, 0.5)), bar(float("nan"), 0.5)
-    (12, '')
+    (9, '')
     """
     if math.isnan(value) or math.isnan(whole) or whole <= 0:
         return ""
@@ -93,7 +97,7 @@ def bar(value: float, whole: float) -> str:
 def _show_clean(console: Console, title: str, rows: tuple[CleanScore, ...]) -> None:
     if rows:
         cells = [
-            (row.name, row.images, row.miou, _interval(row.miou_ci95).strip() or "-", row.difference) for row in rows
+            (short(row.name, LONGEST_ROW), row.images, row.miou, span(row.miou_ci95), row.difference) for row in rows
         ]
         console.table(title, ["", "images", "mIoU", "95 %", "- clean"], cells)
 

@@ -36,7 +36,7 @@ def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
         weighted = any(row.iiou is not None for row in result.groups)
         columns = ["group", "IoU", "acc", "pixels", *(["iIoU"] if weighted else [])]
         groups = [
-            (_short(row.name), row.iou, row.acc, row.pixels, *([row.iiou] if weighted else []))
+            (short(row.name), row.iou, row.acc, row.pixels, *([row.iiou] if weighted else []))
             for row in result.groups
         ]
         console.table("", columns, groups)
@@ -89,7 +89,7 @@ def show_difference(console: Console, found: ResultDifference) -> None:
         console.table("", ["corruption", "A", "B", "B - A", "95 %"], corruptions)
         return
     rows = sorted(found.per_class, key=lambda row: (math.isnan(row.difference), row.difference))
-    cells = [(_short(row.name), row.a, row.b, _points(row.difference), _range(row.ci95)) for row in rows]
+    cells = [(short(row.name), row.a, row.b, _points(row.difference), _range(row.ci95)) for row in rows]
     console.table("", ["class", "A", "B", "B - A", "95 %"], cells)
 
 
@@ -146,7 +146,7 @@ def _show_classes(console: Console, title: str, result: Evaluation, rows: Sequen
         title,
         ["class", "IoU", *(["95 %"] if sure else []), "acc", "Dice", "pixels"],
         [
-            (_short(row.name), row.iou, *([_bounds(row.iou_ci95)] if sure else []), row.acc, row.dice, row.pixels)
+            (short(row.name), row.iou, *([span(row.iou_ci95)] if sure else []), row.acc, row.dice, row.pixels)
             for row in rows
         ],
     )
@@ -157,15 +157,25 @@ def _show_classes(console: Console, title: str, result: Evaluation, rows: Sequen
         console.table(
             title and f"{title}: more",
             ["class", *(extra[name] for name in asked), *sizes],
-            [(_short(row.name), *(getattr(row, name) for name in asked), *(row.iou_by_size or ())) for row in rows],
+            [(short(row.name), *(getattr(row, name) for name in asked), *(row.iou_by_size or ())) for row in rows],
         )
 
 
-def _bounds(bounds: tuple[float, float] | None) -> str:
+def span(bounds: tuple[float, float] | None) -> str:
+    """An interval as a column has it, "-" where there is none.
+
+    >>> span((0.25, 0.5)), span(None)
+    ('0.250-0.500', '-')
+    """
     if bounds is None or math.isnan(bounds[0]):
         return "-"
     return f"{bounds[0]:.3f}-{bounds[1]:.3f}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
+def short(name: str, longest: int = LONGEST_NAME) -> str:
+    """The name, its end cut off where it is longer.
+
+    >>> short("traffic sign", 8), short("road", 8)
+    ('traff...', 'road')
+    """
+    return name if len(name) <= longest else name[: longest - 3] + "..."

@@ -24,7 +24,10 @@ from segformer_cli.robustness.source import Source
 
 @dataclass(frozen=True, eq=False)
 class CorruptedMask:
-    """What was predicted for one picture under one corruption; `cell` None is the clean picture."""
+    """What was predicted for one picture under one corruption; `cell` None is the clean picture.
+
+    All arrays are (H, W) at label size; `confidence` is the probability of the predicted class.
+    """
 
     index: int
     cell: Cell | None
@@ -53,7 +56,11 @@ class Spent:
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Some cells of one picture as the network wants them, at every ratio; the first chunk brings the target."""
+    """Some cells of one picture as the network wants them; the first chunk brings the target.
+
+    `inputs` has for each ratio of the protocol one tensor (B, C, H, W), B the number of cells. `seconds` went into
+    corrupting.
+    """
 
     index: int
     cells: tuple[Cell | None, ...]
@@ -77,10 +84,13 @@ def judge_corrupted(
 ) -> Iterator[CorruptedMask | Unreadable | int]:
     """Each picture clean and in every cell, in any order of pictures; the index of a picture once it is through.
 
+    Of a picture that fails on its way an `Unreadable` is the last that comes, in place of its index.
+
     Args:
         indices: of the pictures to take.
         batch_size: cells of one picture that pass the network together.
         workers: processes that read and corrupt; 0: this one.
+        confident: also how sure the network is, pixel by pixel.
         spent: receives where the time went.
     """
     spent = spent or Spent()
@@ -111,18 +121,19 @@ def _judged(
     segmenter: Segmenter, chunk: _Chunk, at_work: dict[int, tuple[Ids, Ids]], confident: bool, spent: Spent
 ) -> Iterator[CorruptedMask | int]:
     """The masks of a chunk; the target and the clean mask of its picture are kept until its last chunk."""
-    for place, cell in enumerate(chunk.cells):
+    target = at_work[chunk.index][0] if chunk.target is None else chunk.target
+    source_hw = target.shape[0], target.shape[1]
+    began = time.perf_counter()
+    passes = segmenter.passes(chunk.inputs)
+    spent.network_s += time.perf_counter() - began
+    for cell, maps in zip(chunk.cells, passes, strict=True):
         began = time.perf_counter()
-        target = chunk.target if chunk.target is not None else at_work[chunk.index][0]
-        if place == 0:
-            passes = segmenter.passes(chunk.inputs)
-        source_hw = target.shape[0], target.shape[1]
         confidence = None
         if confident:
-            ids, probability = mask_and_confidence(passes[place], source_hw)
+            ids, probability = mask_and_confidence(maps, source_hw)
             confidence = probability.cpu().numpy()
         else:
-            ids = upsampled_mask(passes[place], source_hw)
+            ids = upsampled_mask(maps, source_hw)
         mask: Ids = ids.cpu().numpy()
         if cell is None:
             at_work[chunk.index] = target, mask

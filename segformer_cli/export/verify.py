@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,9 @@ FP32_TOLERANCE = 5e-5
 """Of the largest logit. GELU by its tanh formula is off by 1.7e-4, another runtime's own order of sums by 1e-6."""
 
 TIMES = 3
+"""So often each network runs for its latency."""
+
+NAN = float("nan")
 
 Network = Callable[[Tensor], Tensor]
 
@@ -44,7 +48,11 @@ class Verification:
 
 
 def random_pictures(bands: int) -> dict[str, Tensor]:
-    """Inputs no export has seen: odd sizes, where a frozen branch on a shape breaks, and a batch."""
+    """Inputs (B, C, H, W) no export has seen: odd sizes, where a frozen branch on a shape breaks, and a batch.
+
+    Args:
+        bands: C.
+    """
     generator = torch.Generator().manual_seed(0)
     sizes = {"odd": (1, 97, 131), "small": (1, 29, 29), "batch": (3, 64, 160)}
     return {
@@ -59,36 +67,37 @@ def verify(
     """The logits of both for every input (B, C, H, W), compared.
 
     Args:
-        reference: the network as it is evaluated here.
+        reference: the network as it is evaluated here, from pictures (B, C, H, W) to logits (B, K, h, w).
+        inputs: at least one, by name.
         tolerance: as a share of the reference's largest logit.
     """
-    worst, total, alike, positions, largest = 0.0, 0.0, 0, 0, 0.0
-    values = 0
+    worst, total, largest = 0.0, 0.0, 0.0
+    values, alike, positions = 0, 0, 0
+    shapes = tuple(tuple(each.shape) for each in inputs.values())
     for images in inputs.values():
         expected, found = reference(images), exported(images)
         if expected.shape != found.shape:
-            return _of_other_shape(expected, found, inputs)
+            return Verification(True, NAN, NAN, 0.0, shapes, 0.0, NAN, NAN)     # there is nothing to compare
         error = (expected - found).abs()
-        worst = max(worst, float(error.max())) if error.isfinite().all() else float("nan")
+        worst = max(worst, float(error.max())) if error.isfinite().all() else NAN
         total, values = total + float(error.sum(dtype=torch.float64)), values + error.numel()
         alike += int((expected.argmax(1) == found.argmax(1)).sum())
         positions += expected.shape[0] * expected.shape[2] * expected.shape[3]
         largest = max(largest, float(expected.abs().max()))
-        if worst != worst:
+        if math.isnan(worst):
             break
     big = max(inputs.values(), key=lambda each: each.numel())
     ours, theirs = _in_turns(reference, exported, big)
-    shapes = tuple(tuple(each.shape) for each in inputs.values())
     return Verification(
-        True, worst, total / values, alike / positions, shapes, tolerance * largest, theirs, ours
+        ran=True,
+        max_abs_error=worst,
+        mean_abs_error=total / values,
+        argmax_agreement=alike / positions,
+        shapes=shapes,
+        tolerance=tolerance * largest,
+        latency_ms=theirs,
+        reference_ms=ours,
     )
-
-
-def _of_other_shape(expected: Tensor, found: Tensor, inputs: Mapping[str, Tensor]) -> Verification:
-    """A file whose logits have another shape than they must: nothing to compare."""
-    del expected, found
-    nan = float("nan")
-    return Verification(True, nan, nan, 0.0, tuple(tuple(each.shape) for each in inputs.values()), 0.0, nan, nan)
 
 
 def _in_turns(reference: Network, exported: Network, images: Tensor) -> tuple[float, float]:

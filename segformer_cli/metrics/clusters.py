@@ -11,8 +11,11 @@ import numpy as np
 from segformer_cli.errors import UsageError
 
 
-def clusters_of(keys: Sequence[str], pattern: str) -> tuple[str, ...]:
+def clusters_of(keys: Sequence[str], pattern: str, setting: str = "group_images") -> tuple[str, ...]:
     """The name of each key's cluster: what the first parentheses of a regular expression hold, or the whole match.
+
+    Args:
+        setting: the key that holds the pattern, for messages.
 
     Raises:
         UsageError: `pattern` is no regular expression, or finds nothing in some key.
@@ -23,14 +26,14 @@ def clusters_of(keys: Sequence[str], pattern: str) -> tuple[str, ...]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"group_images {pattern!r} is no regular expression: {error}") from error
+        raise UsageError(f"{setting} {pattern!r} is no regular expression: {error}") from error
     group = min(expression.groups, 1)
     matches = [expression.search(key) for key in keys]
     found = [None if match is None else match.group(group) for match in matches]
     lost = [key for key, name in zip(keys, found, strict=True) if not name]
     if lost:
         raise UsageError(
-            f"group_images {pattern!r} finds nothing in {len(lost)} of {len(keys)} images (first: {lost[0]})",
+            f"{setting} {pattern!r} finds nothing in {len(lost)} of {len(keys)} images (first: {lost[0]})",
             hint="its first parentheses must hold what names the video or place of every image, as in (.+)_",
         )
     return tuple(name for name in found if name)

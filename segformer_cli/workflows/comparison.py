@@ -11,11 +11,11 @@ from typing import Any
 
 from segformer_cli.config import CompareConfig
 from segformer_cli.errors import DataError, UsageError
-from segformer_cli.metrics.bootstrap import compare
+from segformer_cli.metrics.bootstrap import Comparison, compare
 from segformer_cli.metrics.clusters import clusters_of, dependence_warning
 from segformer_cli.settings import checked
 from segformer_cli.workflows.results import SavedResult, read_results
-from segformer_cli.workflows.robust_comparison import CorruptionDifference, compare_robust
+from segformer_cli.workflows.robust_comparison import CorruptionDifference, compare_robust, refuse_unlabelled
 from segformer_cli.workflows.robust_files import SavedRobustness, is_robust, read_robust
 from segformer_cli.workflows.scorecard import Bounds, interval_sentence
 
@@ -94,10 +94,11 @@ class ResultDifference:
 
 
 def compare_results(config: CompareConfig) -> ResultDifference:
-    """The difference of two results that `segformer eval -o` wrote, by a paired bootstrap over their images.
+    """The difference of two results of `eval`, or of two of `eval-robust`, by a paired bootstrap over their images.
 
     Raises:
-        DataError: a result cannot be read, or the two are not of the same images, targets and classes.
+        DataError: a result cannot be read, or the two are not of the same kind, images, targets and classes, or, of
+            `eval-robust`, have no cell in common.
         UsageError: `group_images` finds nothing in some image's name, or the draws are too few to require anything.
     """
     config = checked(config)
@@ -114,17 +115,6 @@ def compare_results(config: CompareConfig) -> ResultDifference:
     _refuse_other_classes(a, b)
     clusters = clusters_of(a.counts.keys, config.group_images) if config.group_images else None
     found = compare(a.counts, b.counts, clusters, resamples=config.resamples, seed=config.seed)
-    rows = tuple(
-        ClassDifference(
-            index,
-            name,
-            float(a.counts.iou[index]),
-            float(b.counts.iou[index]),
-            float(found.per_class[index]),
-            (float(found.interval.per_class[index, 0]), float(found.interval.per_class[index, 1])),
-        )
-        for index, name in enumerate(a.class_names)
-    )
     return ResultDifference(
         a=config.a,
         b=config.b,
@@ -133,12 +123,27 @@ def compare_results(config: CompareConfig) -> ResultDifference:
         difference=found.difference,
         ci95=(found.interval.low, found.interval.high),
         wins=found.wins,
-        per_class=rows,
+        per_class=_class_rows(a, b, found),
         images=len(a.counts),
         interval=interval_sentence(found.interval),
         units=found.interval.units,
         same=a.folder.resolve() == b.folder.resolve(),
         warnings=_warnings(config, a, b, found.interval.note),
+    )
+
+
+def _class_rows(a: SavedResult, b: SavedResult, found: Comparison) -> tuple[ClassDifference, ...]:
+    limits = found.interval.per_class.tolist()
+    return tuple(
+        ClassDifference(
+            id=index,
+            name=name,
+            a=float(a.counts.iou[index]),
+            b=float(b.counts.iou[index]),
+            difference=float(found.per_class[index]),
+            ci95=(limits[index][0], limits[index][1]),
+        )
+        for index, name in enumerate(a.class_names)
     )
 
 
@@ -150,6 +155,7 @@ def _robust_difference(config: CompareConfig) -> ResultDifference:
             hint="score both with eval-robust, or both with eval",
         )
     a, b = read_robust(config.a), read_robust(config.b)
+    refuse_unlabelled(a, b)
     _refuse_other_classes(a, b)
     found = compare_robust(a, b, config)
     left_out = ", ".join(f"{cell.corruption} {cell.severity}" for cell in found.left_out)

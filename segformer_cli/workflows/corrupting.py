@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,13 @@ from segformer_cli.robustness.protocols import Cell, RobustProtocol, choose_robu
 from segformer_cli.robustness.source import Source
 from segformer_cli.settings import checked
 from segformer_cli.workflows.prediction import find_pictures, named_apart
+from segformer_cli.workflows.results import free_folder, numbered_folder
 
 SETTINGS = "corrupt.json"
 """What the files of a folder were made with: later calls with the same leave alone what is there."""
 
 SHEET = "contact_sheet.png"
+_BEGINNING = 65_536
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """What `corrupt_files` wrote; `kept` files were there already, made with the same settings."""
+    """What `corrupt_files` wrote; `kept` files were there already, made with the same settings.
+
+    `failed` are files of pictures and why; `notes` say what else was not done.
+    """
 
     out: str
     pictures: int
@@ -67,7 +74,10 @@ class Corrupted:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Everything that is decided before the first picture."""
+    """Everything that is decided before the first picture.
+
+    `earlier` are the pictures that earlier calls with the same settings have left there, as `pictures` has them.
+    """
 
     out: Path
     items: tuple[Item, ...]
@@ -77,6 +87,12 @@ class Job:
     settings: dict[str, object]
     force: bool
     workers: int
+    earlier: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """What identifies each picture, by its path within a variant."""
+        return {item.relative.as_posix(): _identity(item.image) for item in self.items}
 
     def path(self, item: Item, cell: Cell) -> Path:
         """Where a variant of a picture goes."""
@@ -92,11 +108,13 @@ def corrupt_files(config: CorruptConfig, progress: bool | ProgressListener = Fal
         progress: a listener, or True for a bar.
 
     Raises:
-        SegFormerError: a file that another call made, or made with other settings, would be overwritten.
+        SegFormerError: a file that another call made, or made with other settings, would be overwritten; or every
+            picture fails.
         UsageError: a corruption, severity or protocol is unknown, or there is nothing to corrupt.
     """
-    with listening(progress) as listener:
-        return _run(_job(config), listener)
+    place = nullcontext(config.out) if config.out else numbered_folder("corrupt")
+    with listening(progress) as listener, place as out:
+        return _run(_job(config, Path(out)), listener)
 
 
 def plan(config: CorruptConfig) -> str:
@@ -105,12 +123,12 @@ def plan(config: CorruptConfig) -> str:
     Raises:
         SegFormerError: as `corrupt_files`, for what can be known beforehand.
     """
-    job = _job(config)
+    job = _job(config, Path(config.out) if config.out else free_folder("corrupt"))
     count = len(job.items) * len(job.protocol)
     return f"would write {count} pictures to {job.out}: {len(job.items)} under {job.protocol}"
 
 
-def _job(config: CorruptConfig) -> Job:
+def _job(config: CorruptConfig, out: Path) -> Job:
     config = checked(config)
     if config.all and config.protocol not in (None, "all19"):
         raise UsageError(f"--all and --protocol {config.protocol} ask for two things", hint="leave one of the two out")
@@ -119,7 +137,6 @@ def _job(config: CorruptConfig) -> Job:
     )
     if not protocol.cells:
         raise UsageError("protocol none corrupts nothing", hint="leave it out, or name --corruptions")
-    out = Path(config.out) if config.out else _next_folder()
     if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
         raise UsageError(f"-o {out} is a file, many are to be written", hint=f"give a folder: -o {out.stem}/")
     split = _data_set(config)
@@ -135,8 +152,7 @@ def _job(config: CorruptConfig) -> Job:
     corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
     workers = default_workers() if config.workers is None else config.workers
     job = Job(out, items[: config.limit], split, protocol, corrupter, settings, config.force, workers)
-    _refuse_other_settings(job)
-    return job
+    return replace(job, earlier=_earlier(job))
 
 
 def _data_set(config: CorruptConfig) -> Split | None:
@@ -170,36 +186,66 @@ def _items_of(split: Split) -> tuple[Item, ...]:
 def _pictures(config: CorruptConfig) -> tuple[Item, ...]:
     found = dict(find_pictures(config.inputs))
     apart = dict(named_apart(list(found.items())))
-    items = tuple(Item(found[path].as_posix(), path, apart[path]) for path in found)
-    for path in (each for each in found if apart[each] in [apart[other] for other in found if other != each]):
-        raise UsageError(f"two pictures are called {apart[path]}", hint="corrupt them into different folders")
-    return items
+    twice = next((name for name, times in Counter(apart.values()).items() if times > 1), None)
+    if twice is not None:
+        raise UsageError(f"two pictures are called {twice}", hint="corrupt them into different folders")
+    return tuple(Item(found[path].as_posix(), path, apart[path]) for path in found)
 
 
-def _refuse_other_settings(job: Job) -> None:
-    """Nothing where files may be written: into a folder that is empty, or made with the same settings."""
+def _earlier(job: Job) -> dict[str, str]:
+    """The pictures that lie in the folder already, made with the same settings.
+
+    Raises:
+        SegFormerError: files of another hand would be overwritten, or those of another picture or other settings.
+    """
     path = job.out / SETTINGS
-    if job.force:
-        return
-    if not path.is_file():
-        refuse_unwritable((job.path(item, cell) for item in job.items for cell in job.protocol.cells), force=False)
-        return
-    try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        theirs = {}
+    outputs = (job.path(item, cell) for item in job.items for cell in job.protocol.cells)
+    if not path.is_file() or job.force:
+        refuse_unwritable(outputs, force=job.force)
+        return {}
+    hint = "name another folder with -o, or add --force to make them again"
+    theirs = _read_settings(path)
+    pictures: dict[str, str] = theirs.pop("pictures", {})
     other = sorted(name for name in {*theirs, *job.settings} if theirs.get(name) != job.settings.get(name))
     if other:
         raise SegFormerError(
             f"{job.out} holds pictures that were made with another {', '.join(other)}",
             where=str(path.absolute()),
-            hint="name another folder with -o, or add --force to make them again",
+            hint=hint,
         )
+    changed = [name for name, identity in job.pictures.items() if pictures.get(name, identity) != identity]
+    if changed:
+        raise SegFormerError(
+            f"{job.out} holds variants of another picture called {changed[0]}", where=str(path.absolute()), hint=hint
+        )
+    return pictures
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("pictures", {}), dict):
+        raise SegFormerError(
+            f"{path.name} is not what segformer corrupt writes", where=str(path.absolute()), hint="take another folder"
+        )
+    return found
+
+
+def _identity(path: Path) -> str:
+    """What two pictures of one name hardly share: the size of the file, and a hash of its beginning."""
+    try:
+        with path.open("rb") as file:
+            return f"{path.stat().st_size} {hashlib.sha256(file.read(_BEGINNING)).hexdigest()[:16]}"
+    except OSError:
+        return "unreadable"
 
 
 def _run(job: Job, progress: ProgressListener) -> Corrupted:
     with replacing(job.out / SETTINGS, force=True) as temporary:
-        temporary.write_text(json.dumps(job.settings, indent=2) + "\n", encoding="utf-8")
+        said = {**job.settings, "pictures": {**job.earlier, **job.pictures}}
+        temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     notes = tuple(_linked(job))
     written = kept = 0
     failed: list[tuple[str, str]] = []
@@ -219,6 +265,8 @@ def _run(job: Job, progress: ProgressListener) -> Corrupted:
     lost = {path for path, _ in failed}
     first = next((item for item in job.items if str(item.image) not in lost), None)
     if first is None:
+        if not job.earlier:
+            _unmake(job)
         raise SegFormerError(f"all {len(failed)} pictures failed; the first: {failed[0][1]}", where=failed[0][0])
     sheet = job.out / SHEET
     drawn = contact_sheet(
@@ -226,8 +274,28 @@ def _run(job: Job, progress: ProgressListener) -> Corrupted:
     )
     write_image(sheet, drawn, force=True)
     return Corrupted(
-        str(job.out), len(job.items) - len(failed), written, kept, str(sheet), str(job.protocol), tuple(failed), notes
+        out=str(job.out),
+        pictures=len(job.items) - len(failed),
+        written=written,
+        kept=kept,
+        sheet=str(sheet),
+        protocol=str(job.protocol),
+        failed=tuple(failed),
+        notes=notes,
     )
+
+
+def _unmake(job: Job) -> None:
+    """The folder without what a call leaves there that has written no picture."""
+    (job.out / SETTINGS).unlink(missing_ok=True)
+    for corruption, severity in job.protocol.cells:
+        for link in (job.out / corruption / str(severity)).glob("*"):
+            if link.is_symlink():
+                link.unlink()
+        with suppress(OSError):
+            os.removedirs(job.out / corruption / str(severity))
+    with suppress(OSError):
+        os.removedirs(job.out)
 
 
 class _Writers(Dataset[tuple[int, int] | str]):
@@ -257,7 +325,7 @@ def _write(job: Job, item: Item) -> tuple[int, int]:
 
 
 def _linked(job: Job) -> Iterator[str]:
-    """The folder of the masks, linked into every variant: each is a data set by itself then."""
+    """The folder of the masks, now linked into every variant, which is a data set by itself then; why not, if not."""
     if job.split is None or not job.split.labelled:
         return
     mask = job.split.pairs[0].mask
@@ -275,13 +343,6 @@ def _linked(job: Job) -> Iterator[str]:
             except (NotImplementedError, PermissionError) as error:
                 yield f"masks are not linked: {error}; copy {masks} into every variant"
                 return
-
-
-def _next_folder() -> Path:
-    number = 1
-    while (target := Path("runs") / "corrupt" / str(number)).exists():
-        number += 1
-    return target
 
 
 def _as_it_is(item: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from segformer_cli import __version__
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import DemoConfig, EvalConfig, ExportConfig, PredictConfig, RobustConfig
 from segformer_cli.data.layouts.detect import open_data
-from segformer_cli.data.pairs import Pair, Split
-from segformer_cli.images import read_image
+from segformer_cli.data.pairs import Split
+from segformer_cli.images import Picture, read_image
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.reports.page import Page, write_page
 from segformer_cli.reports.parts import Fact, Facts, Figure, Figures, Gallery, GalleryRow, Headline, Interval, Part
@@ -26,6 +26,7 @@ from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.evaluation_report import class_table
 from segformer_cli.workflows.exporting import Export, export
 from segformer_cli.workflows.prediction import Prediction, Predictor, predict
+from segformer_cli.workflows.results import numbered_folder
 from segformer_cli.workflows.robust_report import curves_part, grid_part
 from segformer_cli.workflows.robust_result import RobustResult
 from segformer_cli.workflows.robustness import eval_robust
@@ -79,12 +80,10 @@ def demo(config: DemoConfig, progress: bool | ProgressListener = False) -> Demo:
         SegFormerError: files of an earlier tour lie in the folder.
     """
     config = checked(config)
-    out = Path(config.out) if config.out else _next_folder()
-    refuse_unwritable([out / PAGE], force=config.force)
-    if config.force:
-        for name in ("masks", "scores", "robust"):
-            shutil.rmtree(out / name, ignore_errors=True)
-    with listening(progress) as listener:
+    place = nullcontext(config.out) if config.out else numbered_folder("demo")
+    with listening(progress) as listener, place as folder:
+        out = Path(folder)
+        refuse_unwritable([out / PAGE], force=config.force)
         return _tour(out, config, listener)
 
 
@@ -146,7 +145,7 @@ def _scenes(split: Split, predictor: Predictor) -> Gallery:
     return Gallery(tuple(rows), "Predicted")
 
 
-def _without_legend(found: Prediction) -> Any:
+def _without_legend(found: Prediction) -> Picture:
     return found.overlay()[:, : found.mask.shape[1]]
 
 
@@ -178,7 +177,7 @@ def _figures(found: RobustResult) -> Figures:
 
 
 def _weather(split: Split, predictor: Predictor) -> Gallery:
-    pair: Pair = split.pairs[0]
+    pair = split.pairs[0]
     image, corrupter = read_image(pair.image), Corrupter()
     rows = []
     for cell in (None, *SHOWN):
@@ -203,10 +202,3 @@ def _next(out: Path) -> Part:
         ),
         "And now",
     )
-
-
-def _next_folder() -> Path:
-    number = 1
-    while (folder := Path("runs") / "demo" / str(number)).exists():
-        number += 1
-    return folder

@@ -32,10 +32,10 @@ def time_estimate(
     Args:
         indices: of the pictures that are still to be taken.
     """
-    index = next((index for index in indices if _readable(split, index)), None)
-    if index is None:
+    taken = next((found for found in (_readable(split, index) for index in indices) if found is not None), None)
+    if taken is None:
         return None
-    key, image = split.pairs[index].key, read_image(split.pairs[index].image)
+    key, image = taken
     network_s = (len(cells) + 1) * _second_of_two(partial(_through, segmenter, image))
     corrupting_s = 0.0
     for name, severities in severities_of(cells).items():
@@ -48,6 +48,10 @@ def estimate_sentence(
     network_s: float, corrupting_s: float, pictures: int, cells: int, workers: int
 ) -> str | None:
     """The sentence from the seconds that one picture takes in all its variants.
+
+    Args:
+        cells: corrupted variants of each picture.
+        workers: processes that corrupt while the network runs; 0: both take turns in one.
 
     >>> estimate_sentence(100.0, 4.0, 500, 72, 1)
     '500 images ... in 72 variants: about 14 h (...33 min in 1 process beside it); --limit 9 would take about 15 min'
@@ -80,11 +84,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.2g} h"
 
 
-def _readable(split: Split, index: int) -> bool:
+def _readable(split: Split, index: int) -> tuple[str, Picture] | None:
+    """The key and the picture (H, W, 3), None where it cannot be read or is too small to corrupt."""
+    pair = split.pairs[index]
     try:
-        return bool(min(read_image(split.pairs[index].image).shape[:2]) >= SMALLEST)
+        image = read_image(pair.image)
     except SegFormerError:
-        return False
+        return None
+    return (pair.key, image) if min(image.shape[:2]) >= SMALLEST else None
 
 
 def _through(segmenter: Segmenter, image: Picture) -> None:

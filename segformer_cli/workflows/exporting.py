@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ SUFFIXES = {"torchscript": ".pt"}
 """The formats there are, and how their files end."""
 
 FAILED = ".failed"
+"""What the name of a file ends in that is not verified yet, or has failed."""
+
 REAL_PICTURES = 2
+"""That the file is compared on, beside random ones."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,12 @@ class Export:
 
     def to_json(self) -> dict[str, Any]:
         """The `results` object of docs/cli.md."""
-        found: dict[str, Any] = {"format": self.format, "path": self.path, "size_bytes": self.size_bytes}
-        if self.verification is None:
-            return found | {"verification": {"ran": False}}
-        return found | {"verification": {**asdict(self.verification), "verdict": self.verification.verdict}}
+        return {
+            "format": self.format,
+            "path": self.path,
+            "size_bytes": self.size_bytes,
+            "verification": _as_json(self.verification),
+        }
 
 
 def export(config: ExportConfig, progress: bool | ProgressListener = False) -> Export:
@@ -60,8 +65,10 @@ def export(config: ExportConfig, progress: bool | ProgressListener = False) -> E
         progress: a listener, or True for a bar.
 
     Raises:
-        UsageError: there is no such format, or no weights are named.
-        SegFormerError: the file exists.
+        UsageError: there is no such format, no weights are named, or the file's ending is that of another format.
+        WeightsError: the weights cannot be loaded.
+        DataError: there are no pictures to compare on.
+        SegFormerError: the file exists, or cannot be written.
     """
     with listening(progress) as listener:
         config, path = _checked(config)
@@ -79,10 +86,12 @@ def plan(config: ExportConfig) -> str:
         SegFormerError: as `export`, for what can be known beforehand.
     """
     config, path = _checked(config)
-    return f"would write {config.weights} as {config.format} to {path}, and compare the two"
+    check = ", and compare the two" if config.verify else ", unverified"
+    return f"would write {config.weights} as {config.format} to {path}{check}"
 
 
 def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
+    """The config, and the file that it asks for; what has no meaning is refused."""
     config = checked(config)
     if not config.weights:
         raise UsageError("no weights are named", hint="add -w WEIGHTS")
@@ -100,7 +109,7 @@ def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
         hint = f"-o {path.with_suffix(suffix)}"
         raise UsageError(f"-o {path}: a file of {config.format} ends in {suffix}", hint=hint)
     refuse_unwritable([path], force=config.force)
-    return replace(config, out=str(path)), path
+    return config, path
 
 
 def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | None) -> Export:
@@ -137,14 +146,15 @@ def _verified(model: SegFormer, segmenter: Segmenter, path: Path, split: Split) 
 
 def _metadata(segmenter: Segmenter, found: Verification | None) -> dict[str, object]:
     """What a user of the file must know: what goes in, what comes out, whose it is, how far it can be trusted."""
-    verification: dict[str, object] = {"ran": False}
-    if found is not None:
-        verification = {**asdict(found), "verdict": found.verdict}
     return {
         "version": segformer_cli.__version__,
         "config": config_to_json(segmenter.config),
         "input": "pictures (B, C, H, W) float32, (pixel - mean) / std in the order of the bands, sides of 32 or more",
         "output": "logits (B, K, ceil(H / 4), ceil(W / 4)) float32",
         "licence": segmenter.config.licence or "no third-party weights",
-        "verification": verification,
+        "verification": _as_json(found),
     }
+
+
+def _as_json(found: Verification | None) -> dict[str, object]:
+    return {"ran": False} if found is None else {**asdict(found), "verdict": found.verdict}

@@ -31,6 +31,7 @@ from segformer_cli.overlay import draw_overlay
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.resize import parse_size
 from segformer_cli.settings import checked
+from segformer_cli.workflows.results import free_folder
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
     if not config.save:
         raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
     pictures = list(dict(find_pictures(config.inputs)).items())     # each once, however often it was named
-    out = Path(config.out) if config.out else _next_folder()
+    out = Path(config.out) if config.out else free_folder("predict")
     if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
         jobs = [_single(pictures, out, config)]
     else:
@@ -260,9 +261,10 @@ def find_pictures(inputs: Sequence[str]) -> list[tuple[Path, Path]]:
             found.append((path, Path(path.name)))
         else:
             matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+            matches = [match for match in matches if match.is_file()]
             if not matches:
                 raise ImageError(f"there is no picture {text}", where=str(path.absolute()))
-            found += [(match, Path(match.name)) for match in matches if match.is_file()]
+            found += [(match, Path(match.name)) for match in matches]
     return found
 
 
@@ -344,13 +346,6 @@ def _notes(config: PredictConfig, model: ModelConfig) -> tuple[str, ...]:
     if config.weights == "sample" and config.inputs != ("sample",):
         return ("the sample weights know only drawn streets; on real photos expect little of them (-w b0-ade20k)",)
     return ()
-
-
-def _next_folder() -> Path:
-    number = 1
-    while (folder := Path("runs") / "predict" / str(number)).exists():
-        number += 1
-    return folder
 
 
 def _suffixes() -> str:

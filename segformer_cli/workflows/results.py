@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from segformer_cli.report import as_text, report
 
 RESULT, PER_IMAGE = "result.json", "per_image.npz"
 
-_DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGED = (ValueError, KeyError, TypeError, EOFError, RuntimeError, TokenError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise over bytes that are no archive of arrays."""
 
 
@@ -40,6 +41,12 @@ class SavedResult:
     def class_names(self) -> tuple[str, ...]:
         """In the order of their ids."""
         return tuple(row["name"] for row in self.results["per_class"])
+
+
+def free_folder(command: str) -> Path:
+    """runs/<command>/<n> with the lowest number that is free; it is not made yet."""
+    top = Path("runs") / command
+    return next(folder for number in itertools.count(1) if not (folder := top / str(number)).exists())
 
 
 def result_paths(folder: Path) -> tuple[Path, Path]:
@@ -153,7 +160,7 @@ def _read_counts(path: Path, num_classes: int) -> ImageCounts:
             rows = [np.asarray(arrays[name], np.int64) for name in ("intersection", "predicted", "true")]
     except OSError as error:
         raise DataError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{path.name} is damaged, or not what eval writes", where=str(path), hint=again) from error
     if any(each.shape != (len(keys), num_classes) for each in rows) or len(targets) != len(keys):
         raise DataError(

@@ -32,7 +32,7 @@ class CorruptionDifference:
 
 @dataclass(frozen=True)
 class RobustDifference:
-    """What two results come to over the cells that both have.
+    """What two results come to over the cells that both have; fractions, NaN where undefined.
 
     `rows` are the clean pictures and each corruption. `mean_a` and `mean_b` are means over corruptions, or the clean
     scores where there is none; `ci95` is the interval of B - A of these, `wins` the share of draws in which B has the
@@ -48,6 +48,18 @@ class RobustDifference:
     left_out: tuple[Cell, ...]
 
 
+def refuse_unlabelled(a: SavedRobustness, b: SavedRobustness) -> None:
+    """Nothing where both results have scores.
+
+    Raises:
+        DataError: one was made without labels.
+    """
+    for each in (a, b):
+        if not each.results.get("labelled", True):
+            text = f"{each.folder} was made without labels: there is nothing to compare"
+            raise DataError(text, where=str(each.folder.absolute()))
+
+
 def compare_robust(a: SavedRobustness, b: SavedRobustness, config: CompareConfig) -> RobustDifference:
     """B minus A, paired: each resample holds the same pictures of both, under every corruption.
 
@@ -55,17 +67,7 @@ def compare_robust(a: SavedRobustness, b: SavedRobustness, config: CompareConfig
         DataError: the two are not of the same pictures and targets, or have no cell in common.
         UsageError: `group_images` finds nothing in some picture's name.
     """
-    for each in (a, b):
-        if not each.results.get("labelled", True):
-            text = f"{each.folder} was made without labels: there is nothing to compare"
-            raise DataError(text, where=str(each.folder.absolute()))
-    cells = tuple(cell for cell in a.cells if cell in b.counts)
-    if not cells and (a.cells or b.cells):
-        raise DataError(
-            "the two results have no corruption at the same severity in common",
-            where=f"{a.folder} and {b.folder}",
-            hint="score both with the same --protocol",
-        )
+    cells = _common_cells(a, b)
     keys = a.counts[None].keys
     clusters = dict(zip(keys, clusters_of(keys, config.group_images), strict=True)) if config.group_images else None
     # It refuses other pictures and other targets.
@@ -86,14 +88,25 @@ def compare_robust(a: SavedRobustness, b: SavedRobustness, config: CompareConfig
         mean_a, mean_b = (mean(np.array(list(each.values()))) for each in (means_a, means_b))
     known = gains[~np.isnan(gains)]
     return RobustDifference(
-        tuple(rows),
-        mean_a,
-        mean_b,
-        bounds(gains),
-        float(np.mean(known > 0)) if len(known) else NAN,
-        clean.interval,
-        tuple(cell for cell in dict.fromkeys((*a.cells, *b.cells)) if cell not in cells),
+        rows=tuple(rows),
+        mean_a=mean_a,
+        mean_b=mean_b,
+        ci95=bounds(gains),
+        wins=float(np.mean(known > 0)) if len(known) else NAN,
+        interval=clean.interval,
+        left_out=tuple(cell for cell in dict.fromkeys((*a.cells, *b.cells)) if cell not in cells),
     )
+
+
+def _common_cells(a: SavedRobustness, b: SavedRobustness) -> tuple[Cell, ...]:
+    cells = tuple(cell for cell in a.cells if cell in b.counts)
+    if not cells and (a.cells or b.cells):
+        raise DataError(
+            "the two results have no corruption at the same severity in common",
+            where=f"{a.folder} and {b.folder}",
+            hint="score both with the same --protocol",
+        )
+    return cells
 
 
 def _draws(

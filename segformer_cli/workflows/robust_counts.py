@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,27 +21,24 @@ from segformer_cli.metrics.bootstrap import ImageCounts
 from segformer_cli.metrics.calibration import BINS, confidence_counts
 from segformer_cli.metrics.confusion import Counts, confusion_matrix
 from segformer_cli.robustness.protocols import Cell
+from segformer_cli.workflows.results import DAMAGED
 
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_ARRAYS = ("settings", "confusion", "stability", "confidence", "indices", "target_sha256", "pixels")
+"""Of each file of the state."""
 
 
 @dataclass(frozen=True, eq=False)
 class PictureCounts:
-    """One picture through all cells: right, predicted and true pixels of each class, (C, 3, K) int32.
-
-    `agreeing` (C, 2) are the pixels whose class is that of the clean mask, and all pixels.
-    """
+    """One picture through all cells: right, predicted and true pixels of each class, (C, 3, K) int32."""
 
     target_hash: str
     pixels: NDArray[np.int32]
-    agreeing: Counts
 
 
 class RobustCounts:
     """Sums over the pictures that are through all cells; a picture that failed on its way leaves nothing behind.
 
-    C cells, the clean picture first; K classes. `confusion` (C, K, K) is against the targets, `stability` (C, K, K)
-    against the clean masks, `confidence` (C, BINS, 3).
+    C cells, the clean picture first; K classes.
     """
 
     def __init__(self, split: Split, cells: Sequence[Cell], *, confident: bool = False) -> None:
@@ -59,7 +54,7 @@ class RobustCounts:
 
     @property
     def confusion(self) -> Counts:
-        """(C, K, K)."""
+        """(C, K, K): row = true class, column = predicted one."""
         return self._sums.confusion
 
     @property
@@ -69,7 +64,7 @@ class RobustCounts:
 
     @property
     def confidence(self) -> Counts:
-        """(C, BINS, 3)."""
+        """(C, BINS, 3), as `confidence_counts` has them; all 0 unless `confident`."""
         return self._sums.confidence
 
     @property
@@ -101,10 +96,7 @@ class RobustCounts:
         self._sums.add(picture.sums)
         self._unsaved.add(picture.sums)
         pixels = [(np.diag(each), each.sum(0), each.sum(1)) for each in picture.sums.confusion]
-        agreeing = [(np.trace(each), each.sum()) for each in picture.sums.stability]
-        self.pictures[index] = PictureCounts(
-            picture.target_hash, np.array(pixels, np.int32), np.array(agreeing, np.int64)
-        )
+        self.pictures[index] = PictureCounts(picture.target_hash, np.array(pixels, np.int32))
 
     def fail(self, index: int, error: str) -> None:
         """The picture could not be taken through all cells."""
@@ -125,7 +117,11 @@ class RobustCounts:
         return ImageCounts(keys, tuple(self.pictures[index].target_hash for index in order), *pixels.transpose(1, 0, 2))
 
     def save(self, folder: Path, settings: Mapping[str, object]) -> None:
-        """What came since the last call, in one file more of `folder`; all its files together are the state."""
+        """What came since the last call, in one file more of `folder`; all its files together are the state.
+
+        Raises:
+            SegFormerError: it cannot be written.
+        """
         fresh = sorted(set(self.pictures) - self._saved)
         if not fresh:
             return
@@ -140,7 +136,6 @@ class RobustCounts:
                 indices=np.array(fresh, np.int64),
                 target_sha256=np.array([self.pictures[index].target_hash for index in fresh]),
                 pixels=np.array([self.pictures[index].pixels for index in fresh]),
-                agreeing=np.array([self.pictures[index].agreeing for index in fresh]),
             )
         self._saved.update(fresh)
         self._unsaved = _Sums(*self._shape)
@@ -159,8 +154,7 @@ class RobustCounts:
             self._sums.stability += saved["stability"]
             self._sums.confidence += saved["confidence"]
             for row, index in enumerate(saved["indices"].tolist()):
-                target_hash, pixels, agreeing = (saved[name][row] for name in ("target_sha256", "pixels", "agreeing"))
-                self.pictures[index] = PictureCounts(str(target_hash), pixels, agreeing)
+                self.pictures[index] = PictureCounts(str(saved["target_sha256"][row]), saved["pixels"][row])
         self._saved = set(self.pictures)
 
 
@@ -174,7 +168,8 @@ def saved_settings(folder: Path) -> str | None:
 
 def forget(folder: Path) -> None:
     """No state lies in `folder` any more."""
-    shutil.rmtree(folder, ignore_errors=True)
+    for path in folder.glob("*.npz"):
+        path.unlink()
 
 
 def _text(settings: Mapping[str, object]) -> str:
@@ -184,8 +179,8 @@ def _text(settings: Mapping[str, object]) -> str:
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except _DAMAGED as error:
+            return {name: arrays[name] for name in _ARRAYS}
+    except (OSError, *DAMAGED) as error:
         raise DataError(
             f"what a stopped run goes on from cannot be read: {error}",
             where=str(path),

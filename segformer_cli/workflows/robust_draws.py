@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segformer_cli.metrics.bootstrap import ImageCounts, resampled_mious
-from segformer_cli.metrics.scores import means
+from segformer_cli.metrics.scores import Floats, means
 from segformer_cli.robustness.protocols import Cell, severities_of
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

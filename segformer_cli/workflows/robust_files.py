@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from segformer_cli.report import as_text, report
 from segformer_cli.robustness.degradation import Reference, reference_of_grid
 from segformer_cli.robustness.protocols import Cell
 from segformer_cli.robustness.table5 import latex_table, markdown_table, published_rows
-from segformer_cli.workflows.results import PER_IMAGE, RESULT
+from segformer_cli.workflows.results import DAMAGED, PER_IMAGE, RESULT
 from segformer_cli.workflows.robust_counts import RobustCounts
 from segformer_cli.workflows.robust_result import RobustResult
 
@@ -28,7 +26,6 @@ TABLE_MD, TABLE_TEX = "table5.md", "table5.tex"
 CLEAN = "clean"
 
 _HINT = "make it with: segformer eval-robust -w WEIGHTS -d DATA -o FOLDER"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +107,7 @@ def read_robust(path: str | Path) -> SavedRobustness:
         raise DataError(f"{RESULT} is no result of {COMMAND}", where=str(folder / RESULT), hint=_HINT) from error
     try:
         counts = _read_counts(folder / PER_IMAGE)
-    except _DAMAGED as error:
+    except (OSError, *DAMAGED) as error:
         text = f"{PER_IMAGE} is damaged, or not what {COMMAND} writes"
         raise DataError(text, where=str(folder), hint=_HINT) from error
     if {cell for cell in counts if cell is not None} != asked:

@@ -29,9 +29,12 @@ from segformer_cli.robustness.frost import textures_from
 from segformer_cli.robustness.protocols import DEFAULT, NONE, RobustProtocol, choose_robust_protocol
 from segformer_cli.robustness.published import TABLE5, reference
 from segformer_cli.settings import checked
+from segformer_cli.workflows.claims import is_claimed
 from segformer_cli.workflows.class_match import check_classes
+from segformer_cli.workflows.results import free_folder
 from segformer_cli.workflows.robust_counts import saved_settings
 from segformer_cli.workflows.robust_files import is_robust, robust_paths, saved_reference
+from segformer_cli.workflows.runs import fingerprint
 from segformer_cli.workflows.sources import chosen_protocol, default_weights
 
 STATE = "unfinished"
@@ -46,7 +49,8 @@ class Job:
     """Everything that is decided before the first picture.
 
     `of_all` is how many pictures the split has, of which `split` may be fewer. `clusters` are those of the pictures'
-    keys. `folder` is where the result goes; `state` is what a run must have in common with one that stopped there.
+    keys, `conditions` the indices of the pictures under each. `folder` is where the result goes; `state` is what a run
+    must have in common with one that stopped there.
     """
 
     config: RobustConfig
@@ -61,6 +65,7 @@ class Job:
     state: Mapping[str, object]
     workers: int
     precision: str
+    conditions: Mapping[str, tuple[int, ...]]
 
     @property
     def sentence(self) -> str:
@@ -70,6 +75,8 @@ class Job:
         how = "" if self.precision == "fp32" else f", in {self.precision}"
         chance = f"seed {self.corrupter.seed}, {self.corrupter.mode} random numbers"
         order = "" if self.corrupter.channel_order == "rgb" else ", channels in the order bgr"
+        if "frost" in self.protocol.corruptions:
+            order += ", drawn frost" if self.corrupter.frost is None else ", the original frost"
         corrupted = f"and under {self.protocol}, {chance}{order}; corrupted at their own size, then"
         return (
             f"{images} of {data}, each as it is {corrupted if self.protocol.cells else 'and no other way;'} "
@@ -111,14 +118,32 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     if config.group_images:
         keys = [pair.key for pair in split.pairs]
         clusters = dict(zip(keys, clusters_of(keys, config.group_images), strict=True))
-    protocol_of_eval = chosen_protocol(_as_eval(config), segmenter.config, split)
-    segmenter = replace(segmenter, protocol=protocol_of_eval)
+    segmenter = replace(segmenter, protocol=chosen_protocol(_as_eval(config), segmenter.config, split))
     state = _state(config, protocol, split, segmenter, precision) | {"weights": _digest(model)}
-    workers = default_workers() if config.workers is None else config.workers
-    folder = _folder(config, state)
     return Job(
-        config, split, len(whole), segmenter, protocol, corrupter, against, clusters, folder, state, workers, precision
+        config=config,
+        split=split,
+        of_all=len(whole),
+        segmenter=segmenter,
+        protocol=protocol,
+        corrupter=corrupter,
+        reference=against,
+        clusters=clusters,
+        folder=_folder(config, state),
+        state=state,
+        workers=default_workers() if config.workers is None else config.workers,
+        precision=precision,
+        conditions=_conditions(config, split),
     )
+
+
+def _conditions(config: RobustConfig, split: Split) -> dict[str, tuple[int, ...]]:
+    """The indices of the pictures under each condition, by its name."""
+    pattern = config.conditions or (acdc.CONDITIONS if split.data == acdc.NAME else None)
+    if pattern is None:
+        return {}
+    names = clusters_of([pair.key for pair in split.pairs], pattern, "conditions")
+    return {name: tuple(index for index, each in enumerate(names) if each == name) for name in sorted(set(names))}
 
 
 def default_data(environ: Mapping[str, str] = os.environ) -> str:
@@ -194,11 +219,10 @@ def _state(
     config: RobustConfig, protocol: RobustProtocol, split: Split, segmenter: Segmenter, precision: str
 ) -> dict[str, object]:
     """All that the counts depend on: only a run with the same may go on from them."""
-    keys = "\n".join(pair.key for pair in split.pairs)
     return {
         "version": segformer_cli.__version__,
         "data": f"{split.data} {split.name}",
-        "images": hashlib.sha256(keys.encode()).hexdigest(),
+        "images": fingerprint(split)["sha256_of_names_and_sizes"],
         "corruptions": [list(cell) for cell in protocol.cells],
         "seed": config.seed,
         "rng": config.rng,
@@ -211,7 +235,7 @@ def _state(
 
 
 def _digest(model: SegFormer) -> str:
-    """Of the network's parameters."""
+    """SHA-256 of the network's parameters and statistics."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -225,9 +249,7 @@ def _folder(config: RobustConfig, state: Mapping[str, object]) -> Path:
         return Path(config.out)
     if not config.force:
         for unfinished in sorted(RUNS.glob(f"*/{STATE}")):
-            if saved_settings(unfinished) == json.dumps(state, sort_keys=True):
+            same = saved_settings(unfinished) == json.dumps(state, sort_keys=True)
+            if same and not is_claimed(unfinished):
                 return unfinished.parent
-    number = 1
-    while (RUNS / str(number)).exists():
-        number += 1
-    return RUNS / str(number)
+    return free_folder("eval-robust")

@@ -44,18 +44,20 @@ from segformer_cli.robustness.scores import Robustness
 from segformer_cli.robustness.source import Source
 from segformer_cli.robustness.table5 import SHORT, TableRow, published_rows
 from segformer_cli.workflows.robust_job import Job
-from segformer_cli.workflows.robust_result import Bounds, CleanScore, RobustResult
+from segformer_cli.workflows.robust_result import CleanScore, RobustResult
 from segformer_cli.workflows.run_facts import run_facts
+from segformer_cli.workflows.scorecard import Bounds
 
 SHOWN_SEVERITY = 3
 LEGEND_CLASSES = 20
 
 
 class Shown:
-    """The masks of one picture that the report shows: clean, and under each corruption at a middle severity."""
+    """The masks of the first picture that the report shows: clean, and under each corruption at a middle severity."""
 
-    def __init__(self, split: Split, protocol: RobustProtocol, index: int = 0) -> None:
-        self.split, self.index = split, index
+    index = 0
+
+    def __init__(self, protocol: RobustProtocol) -> None:
         self.cells = tuple(
             protocols.Cell(name, min(severities, key=lambda severity: abs(severity - SHOWN_SEVERITY)))
             for name, severities in protocols.severities_of(protocol.cells).items()
@@ -266,7 +268,7 @@ def _how(job: Job, result: RobustResult) -> Part:
         Fact(
             "time",
             f"{spent.total:.0f} s: network {spent.network:.0f} s, waiting for pictures {spent.waiting:.0f} s; "
-            f"corrupting took {spent.corrupting:.0f} s in {job.workers} reading processes",
+            f"corrupting took {spent.corrupting:.0f} s in {job.workers or 'no'} other processes",
         ),
     ]
     return run_facts(job.config, job.segmenter.config, f"{result.device} in {result.precision}", more)

@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from segformer_cli.metrics.bootstrap import ImageCounts, bounds, miou_interval, resampled_mious
 from segformer_cli.metrics.calibration import calibration
-from segformer_cli.metrics.scores import mean, scores
+from segformer_cli.metrics.scores import Floats, mean, scores
 from segformer_cli.robustness.degradation import Degradation, Reference, degradation
 from segformer_cli.robustness.protocols import Cell, RobustProtocol
 from segformer_cli.robustness.scores import NAN, ClassDrop, Robustness, class_drop, mean_without, robustness
 from segformer_cli.robustness.table5 import TableRow, row_of
 from segformer_cli.workflows.robust_counts import RobustCounts
 from segformer_cli.workflows.robust_draws import Draws, drawn, in_clusters
-
-Floats = NDArray[np.float64]
-Bounds = tuple[float, float]
+from segformer_cli.workflows.scorecard import Bounds
 
 
 @dataclass(frozen=True)
@@ -192,23 +190,11 @@ def summarise(
     if labelled and resamples:
         draws = drawn({cell: counts.counts(cell) for cell in (None, *cells)}, clusters, resamples)
     limits = {cell: bounds(values) for cell, values in draws.cells.items()}
-    grid = tuple(
-        CellScore(
-            *cell,
-            of_cell[cell].miou,
-            len(counts.pictures),
-            limits.get(cell),
-            agreement[cell],
-            scores(counts.stability[counts.place[cell]]).miou,
-            _ece(counts, cell),
-        )
-        for cell in cells
-    )
     drop = class_drop(clean.iou, {cell: each.iou for cell, each in of_cell.items()})
     return RobustResult(
         found=found,
         stability=robustness(agreement, 1.0 if counts.pictures else NAN, cells),
-        grid=grid,
+        grid=tuple(_cell_score(counts, cell, of_cell[cell].miou, limits.get(cell), agreement[cell]) for cell in cells),
         per_class=_classes(counts.split.class_names, clean.iou, drop) if labelled else (),
         images=len(counts.pictures),
         protocol=sentence,
@@ -235,7 +221,13 @@ def measured_against(result: RobustResult, reference: Reference) -> RobustResult
 def clean_score(
     name: str, counts: ImageCounts, clean: float, clusters: Mapping[str, str] | None, resamples: int
 ) -> CleanScore:
-    """One row of a table of clean scores."""
+    """One row of a table of clean scores.
+
+    Args:
+        counts: of its pictures, not corrupted.
+        clean: the mIoU of the run's own clean pictures.
+        clusters: of each picture's key, for pictures that are not independent.
+    """
     miou = mean(counts.iou)
     drawn = resampled_mious(counts, in_clusters(counts, clusters), resamples) if resamples and len(counts) else None
     return CleanScore(name, len(counts), miou, None if drawn is None else bounds(drawn), miou - clean)
@@ -246,8 +238,24 @@ def _notes(
 ) -> tuple[str, ...]:
     """What is wrong with the means and with their intervals."""
     clean = counts.counts(None)
+    # One draw is enough: the note depends on how many units there are to draw from, not on what is drawn.
     interval = miou_interval(clean, in_clusters(clean, clusters), resamples=1).note if resamples else None
     return tuple(note for note in (found.note, interval) if note)
+
+
+def _cell_score(
+    counts: RobustCounts, cell: Cell, miou: float, limits: Bounds | None, agreement: float
+) -> CellScore:
+    return CellScore(
+        corruption=cell.corruption,
+        severity=cell.severity,
+        miou=miou,
+        images=len(counts.pictures),
+        miou_ci95=limits,
+        agreement=agreement,
+        stability_miou=scores(counts.stability[counts.place[cell]]).miou,
+        ece=_ece(counts, cell),
+    )
 
 
 def _agreement(stability: NDArray[np.int64]) -> float:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from segformer_cli.config import RobustConfig
-from segformer_cli.data.layouts import acdc
 from segformer_cli.engine.corrupted import CorruptedMask, Spent, Unreadable, judge_corrupted
 from segformer_cli.errors import DataError
-from segformer_cli.metrics.clusters import clusters_of, dependence_warning
+from segformer_cli.metrics.clusters import dependence_warning
 from segformer_cli.metrics.scores import iou, means
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.settings import changed
+from segformer_cli.workflows.claims import claimed
 from segformer_cli.workflows.estimate import time_estimate
 from segformer_cli.workflows.resolutions import sweep, sweep_protocols
 from segformer_cli.workflows.robust_counts import RobustCounts, forget
@@ -50,7 +50,9 @@ def eval_robust(config: RobustConfig, progress: bool | ProgressListener = False)
         UsageError: no weights are named and none belong to the data; a corruption or protocol is unknown.
     """
     with listening(progress) as listener:
-        return _run(prepared(config, listener), listener)
+        job = prepared(config, listener)
+        with claimed(job.folder / STATE):
+            return _run(job, listener)
 
 
 def _run(job: Job, progress: ProgressListener) -> RobustResult:
@@ -64,7 +66,7 @@ def _run(job: Job, progress: ProgressListener) -> RobustResult:
         done = f"going on with {job.folder}: {len(counts.pictures)} of {len(job.split)} images are done"
         progress(Progress(STAGE, 0, message=done))
     spent = Spent()
-    shown = Shown(job.split, job.protocol) if job.config.report else None
+    shown = Shown(job.protocol) if job.config.report else None
     _count(job, counts, spent, shown, progress)
     if not counts.pictures:
         first = next(iter(counts.failed.values()))
@@ -150,15 +152,10 @@ def _resolutions(
 
 
 def _conditions(job: Job, counts: RobustCounts, result: RobustResult) -> Iterator[CleanScore]:
-    pattern = job.config.conditions or (acdc.CONDITIONS if job.split.data == acdc.NAME else None)
-    if pattern is None or not result.labelled:
-        return
-    members: dict[str, list[int]] = {}
-    for index, name in enumerate(clusters_of([pair.key for pair in job.split.pairs], pattern)):
-        members.setdefault(name, []).append(index)
-    for name, indices in sorted(members.items()):
-        found = counts.counts(None, indices)
-        yield clean_score(name, found, result.found.clean, job.clusters, job.config.resamples)
+    if result.labelled:
+        for name, indices in job.conditions.items():
+            found = counts.counts(None, indices)
+            yield clean_score(name, found, result.found.clean, job.clusters, job.config.resamples)
 
 
 def _warnings(job: Job, result: RobustResult) -> Iterator[str]:

@@ -35,7 +35,8 @@ def run_facts(
         ]
     split = "" if isinstance(config, TrainConfig) else f", split {config.split}"
     facts += [Fact("data", f"{config.data}{split}"), *more]
-    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items()]
+    said = ("weights", "data", "split")
+    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items() if name not in said]
     facts += [Fact(name, str(value)) for name, value in environment().items() if value is not None]
     facts.append(Fact("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")))
     return Facts(tuple(facts), title="How it was run")

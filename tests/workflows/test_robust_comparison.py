@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +85,41 @@ def test_damaged_counts_are_said(results: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_a_file_of_the_folder_names_it_too(results: tuple[Path, Path]) -> None:
     assert read_robust(results[0] / "result.json").cells == read_robust(results[0]).cells
+
+
+def test_the_seed_and_the_groups_are_those_asked_for(results: tuple[Path, Path]) -> None:
+    a, b = map(str, results)
+    config = CompareConfig(a=a, b=b, resamples=50, seed=5, group_images="sample_00000(.)")
+    saved = [read_robust(each) for each in results]
+    groups = [key[12] for key in saved[0].counts[None].keys]
+    cells = [Cell(name, severity) for name in ("fog", "snow") for severity in (1, 2)]
+    draws = [np.mean([resampled_mious(each.counts[cell], groups, 50, 5) for cell in cells], axis=0) for each in saved]
+    found = compare_results(config)
+    assert found.ci95 == pytest.approx(bounds(draws[1] - draws[0]))
+    assert "8 groups of images" in found.interval
+    one = compare_results(replace(config, group_images="sample"))
+    assert np.isnan(one.ci95).all() and not one.better
+
+
+def test_results_without_labels_are_refused(tmp_path: Path) -> None:
+    pictures = str(next(Path("sample_data").rglob("*_leftImg8bit.png")).parent)
+    a = robust(tmp_path / "a", data=pictures, limit=2, corruptions=("fog",))
+    with pytest.raises(DataError, match="made without labels"):
+        compare_results(CompareConfig(a=str(a), b=str(a)))
+
+
+def test_two_files_of_different_runs_in_one_folder_are_said(results: tuple[Path, Path], tmp_path: Path) -> None:
+    mixed = shutil.copytree(results[0], tmp_path / "mixed")
+    shutil.copy(robust(tmp_path / "less", corruptions=("fog",)) / "per_image.npz", mixed)
+    with pytest.raises(DataError, match="are of different runs"):
+        compare_results(CompareConfig(a=str(results[0]), b=str(mixed)))
+
+
+def test_clean_results_are_compared_by_their_clean_score(tmp_path: Path) -> None:
+    a, b = (
+        robust(tmp_path / name, protocol="none", corruptions=None, severities=None, limit=3, size=size)
+        for name, size in (("a", "64"), ("b", "96"))
+    )
+    found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=20))
+    assert (found.score, [row.corruption for row in found.per_corruption]) == ("mIoU", ["clean"])
+    assert found.difference == found.per_corruption[0].difference == found.miou_b - found.miou_a

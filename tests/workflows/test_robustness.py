@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -18,6 +19,8 @@ from segformer_cli.engine.inference import Segmenter
 from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.images import read_image
 from segformer_cli.metrics.bootstrap import bounds, resampled_mious
+from segformer_cli.metrics.confusion import confusion_matrix
+from segformer_cli.metrics.scores import scores
 from segformer_cli.model.checkpoint import load_checkpoint, network_from
 from segformer_cli.progress import Progress
 from segformer_cli.report import as_text, report
@@ -29,7 +32,7 @@ from segformer_cli.workflows import robustness
 from segformer_cli.workflows.corrupting import corrupt_files
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.robust_files import read_robust
-from segformer_cli.workflows.robust_job import STATE, default_data, plan
+from segformer_cli.workflows.robust_job import STATE, default_data, plan, prepared
 from segformer_cli.workflows.robust_result import RobustResult
 from segformer_cli.workflows.robustness import eval_robust
 from tests.tiny_data import write_lot
@@ -86,6 +89,18 @@ def test_means_are_over_severities_and_then_over_corruptions(streets: str, stree
     document = found.to_json()
     assert [row["corruption"] for row in document["per_corruption"]] == ["fog", "gaussian_noise"]
     assert document["per_corruption"][0]["miou"] == pytest.approx(fog)
+    assert document["per_corruption"][0]["retention"] == pytest.approx(fog / found.found.clean)
+    low, high = document["per_corruption"][0]["miou_ci95"]
+    assert low <= fog <= high
+    assert document["mean_miou_without_frost"] == found.found.mean
+    counts = read_robust(tmp_path / "a").counts
+    ious = np.mean([counts[cell].iou for cell in by_cell], axis=0)         # NaN where a cell has no score for a class
+    assert not np.isnan(ious).all()
+    for row in found.per_class:
+        assert row.clean_iou == pytest.approx(counts[None].iou[row.id], nan_ok=True)
+        assert row.drop == pytest.approx(row.clean_iou - row.iou, nan_ok=True)
+        assert np.isnan(ious[row.id]) or row.iou == pytest.approx(ious[row.id])
+        assert row.hardest in ("fog", "gaussian_noise", None)
 
 
 def test_the_interval_of_the_mean_draws_the_same_pictures_in_every_cell(
@@ -120,6 +135,25 @@ def test_no_pace_changes_a_result(streets: str, street_weights: str, tmp_path: P
     found = found_for(tmp_path / "b", weights=street_weights, data=streets, calibration=True, **pace)
     assert without_times(found) == without_times(expected)
     assert expected.clean_ece is not None and all(cell.ece is not None for cell in expected.grid)
+
+
+def test_stability_miou_is_against_the_clean_masks(streets: str, street_weights: str, tmp_path: Path) -> None:
+    found = found_for(tmp_path / "a", weights=street_weights, data=streets, corruptions=("brightness",))
+    split = open_data(streets, "val")
+    segmenter = Segmenter.of(network_from(load_checkpoint(Path(street_weights))), torch.device("cpu"))
+    confusion = np.zeros((len(CITY), len(CITY)), np.int64)
+    for pair in split.pairs:
+        image = read_image(pair.image)
+        bright = Corrupter()(Source(image), pair.key, Cell("brightness", 2))
+        confusion += confusion_matrix(segmenter.mask(image), segmenter.mask(bright), len(CITY), 255)
+    assert found.grid[0].stability_miou == scores(confusion).miou
+
+
+def test_images_of_one_group_are_drawn_together(streets: str, street_weights: str, tmp_path: Path) -> None:
+    """All are one group: every draw is the whole, so that there is no interval."""
+    found = found_for(tmp_path / "a", weights=street_weights, data=streets, group_images="(sample)")
+    assert all(cell.miou_ci95 is not None and math.isnan(cell.miou_ci95[0]) for cell in found.grid)
+    assert any("group" in warning for warning in found.warnings)
 
 
 def test_a_limit_takes_pictures_from_all_over_the_split(street_weights: str, tmp_path: Path) -> None:
@@ -184,6 +218,56 @@ def test_other_settings_do_not_go_on(streets: str, street_weights: str, tmp_path
     assert eval_robust(RobustConfig(**keys, seed=1, force=True)).images == 3
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"seed": 1}, {"rng": "reference"}, {"channel_order": "bgr"}, {"limit": 2}, {"severities": (2,)}, {"size": "32"},
+        {"calibration": True}, {"precision": "bf16"}, {"data": "sample"}, {"weights": "sample"},
+    ],
+    ids=str,
+)
+def test_whatever_changes_a_count_is_in_the_state(
+    streets: str, street_weights: str, tmp_path: Path, keys: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"weights": street_weights, "data": streets, "out": str(tmp_path / "a"),
+                             "corruptions": ("fog",)}
+    ours, theirs = (prepared(RobustConfig(**{**given, **more}), lambda step: None).state for more in ({}, keys))
+    assert ours != theirs
+
+
+def test_what_changes_no_count_is_not_in_the_state(streets: str, street_weights: str, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"weights": street_weights, "data": streets, "out": str(tmp_path / "a")}
+    more: dict[str, Any] = {"resamples": 3, "workers": 2, "batch_size": 4, "group_images": "(sample)",
+                            "report": str(tmp_path / "a.html"), "cd_reference": "icnet", "resolution_sweep": True}
+    ours, theirs = (prepared(RobustConfig(**keys, **each), lambda step: None).state for each in ({}, more))
+    assert ours == theirs
+
+
+def test_without_out_a_run_of_other_settings_is_not_gone_on_with(
+    streets: str, street_weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = RobustConfig(weights=street_weights, data=streets, corruptions=("fog",), severities=(2,), workers=0)
+    with pytest.raises(Stopped):
+        eval_robust(config, stopping_at(3))
+    other = eval_robust(dataclasses.replace(config, seed=1))
+    assert other.artifacts[0].startswith("runs/eval-robust/2/")
+    assert (tmp_path / "runs/eval-robust/1" / STATE).is_dir()
+
+
+def test_other_pictures_of_the_same_names_do_not_go_on(
+    streets: str, street_weights: str, tmp_path: Path
+) -> None:
+    written = corrupt_files(
+        CorruptConfig(inputs=(streets,), out=str(tmp_path / "files"), corruptions=("fog",), severities=(5,), workers=0)
+    )
+    keys: dict[str, Any] = {"weights": street_weights, "out": str(tmp_path / "a"), "workers": 0, "severities": (1,)}
+    with pytest.raises(Stopped):
+        eval_robust(RobustConfig(data=streets, **keys), stopping_at(20))
+    with pytest.raises(DataError, match="differs in images"):
+        eval_robust(RobustConfig(data=f"cityscapes:{written.out}/fog/5", **keys))
+
+
 # Pictures that fail, and pictures without labels.
 
 
@@ -222,6 +306,12 @@ def test_pictures_without_labels_have_a_stability_and_no_score(
         assert any("no labels" in warning for warning in found.warnings)
 
 
+def test_weights_of_other_classes_are_refused(streets: str, weights_of: Weights, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="class"):
+        found_for(tmp_path / "a", weights=weights_of(), data=streets)
+    assert not (tmp_path / "a").exists()
+
+
 # What it is beside, and beside what.
 
 
@@ -258,6 +348,7 @@ def test_conditions_are_scored_by_themselves(streets: str, street_weights: str, 
     assert [(row.name, row.images) for row in found.conditions] == [("0", 1), ("1", 1), ("2", 1)]
     alone = evaluate(EvalConfig(weights=street_weights, data=streets, limit=1))
     assert found.conditions[0].miou == alone.miou
+    assert found.conditions[0].difference == alone.miou - found.found.clean
 
 
 def test_the_row_for_a_paper_stars_drawn_frost(streets: str, street_weights: str, tmp_path: Path) -> None:
@@ -280,6 +371,7 @@ def test_the_row_for_a_paper_stars_drawn_frost(streets: str, street_weights: str
         ({"cd_reference": "dlv3plus-mbv3"}, "no published reference"),
         ({"frost_dir": "nowhere"}, "frost textures are not there"),
         ({"resolution_sweep": True, "window": (64, 64)}, "the sweep chooses its own windows"),
+        ({"conditions": "^nothing"}, "conditions '.nothing' finds nothing"),
         ({"weights": None}, "no weights are named"),
     ],
 )

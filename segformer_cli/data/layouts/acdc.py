@@ -7,7 +7,8 @@ from pathlib import Path
 
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
+from segformer_cli.data.pairs import Pair, Split, identity_ids, mapped_ids
+from segformer_cli.errors import DataError
 
 NAME = "acdc"
 NEEDS = "rgb_anon/{fog,night,rain,snow}/{train,val,test}/ and gt/{fog,night,rain,snow}/{train,val,test}/"
@@ -26,26 +27,35 @@ def recognises(root: Path) -> bool:
 
 def split_names(root: Path) -> list[str]:
     """The splits that lie there, in any condition."""
-    return sorted({folder.name for folder in root.glob("rgb_anon/*/*") if folder.is_dir()})
+    return sorted({folder.name for folder in root.glob("rgb_anon/*/*") if folder.is_dir()} & {"train", "val", "test"})
 
 
 def open_split(root: Path, split: str) -> Split:
     """The pairs of one split under all conditions; the masks have the ids of Cityscapes.
 
     Raises:
-        DataError: pictures lack masks.
+        DataError: pictures lack masks, or conditions have masks of different kinds.
     """
     classes = class_set("cityscapes")
-    pairs, suffixes = [], set()
+    pairs: list[Pair] = []
+    suffixes = {}
     for condition in sorted(folder.name for folder in (root / "rgb_anon").iterdir() if folder.is_dir()):
         images, masks = root / "rgb_anon" / condition / split, root / "gt" / condition / split
         found, suffix = pair_by_name(
             images, masks, _IMAGES, (_TRAIN_IDS, _LABEL_IDS), "unpack gt_trainval.zip beside rgb_anon"
         )
         pairs += [replace(pair, key=f"{condition}/{pair.key}") for pair in found]
-        suffixes |= {suffix} if found else set()
+        if found:
+            suffixes[condition] = suffix if found[0].mask is not None else "no masks"
+    if len(set(suffixes.values())) > 1:
+        raise DataError(
+            "the conditions have masks of different kinds: "
+            + ", ".join(f"{condition} {suffix.strip('_')}" for condition, suffix in suffixes.items()),
+            where=str(root / "gt"),
+            hint="unpack gt_trainval.zip beside rgb_anon",
+        )
     ids = identity_ids(classes.num_classes, classes.ignore_index)
-    if suffixes == {_LABEL_IDS}:
+    if _LABEL_IDS in suffixes.values():
         ids = mapped_ids(classes)
         ids[255] = classes.ignore_index
     return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, tuple(pairs))
