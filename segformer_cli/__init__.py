@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from segformer_cli.workflows.comparison import compare_results
     from segformer_cli.workflows.corrupting import corrupt_files
     from segformer_cli.workflows.evaluation import evaluate
-    from segformer_cli.workflows.exporting import export
+    from segformer_cli.workflows.exporting import export_model
     from segformer_cli.workflows.prediction import Prediction, Predictor
     from segformer_cli.workflows.robustness import eval_robust
     from segformer_cli.workflows.training import train
@@ -52,7 +52,7 @@ __all__ = [
     "corrupt_files",
     "eval_robust",
     "evaluate",
-    "export",
+    "export_model",
     "load_model",
     "train",
 ]
@@ -66,7 +66,7 @@ _HOMES = {
     "corrupt_files": "segformer_cli.workflows.corrupting",
     "eval_robust": "segformer_cli.workflows.robustness",
     "evaluate": "segformer_cli.workflows.evaluation",
-    "export": "segformer_cli.workflows.exporting",
+    "export_model": "segformer_cli.workflows.exporting",
     "train": "segformer_cli.workflows.training",
     "CompareConfig": "segformer_cli.config",
     "CorruptConfig": "segformer_cli.config",

@@ -52,7 +52,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise SegFormerError(f"{path.name} is a folder, a file is to be written there", where=str(path))
     if path.exists() and not force:
-        raise SegFormerError(f"{path.name} exists already", where=str(path), hint="add --force to overwrite it")
+        hint = "add --force to overwrite it; from Python, force=True"
+        raise SegFormerError(f"{path.name} exists already", where=str(path), hint=hint)
 
 
 def refuse_unwritable(paths: Iterable[Path], *, force: bool) -> None:

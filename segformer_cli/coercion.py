@@ -14,6 +14,8 @@ from segformer_cli.errors import did_you_mean
 
 SWITCHES = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
+LONGEST_SHOWN = 100
+
 
 class NotAccepted(Exception):
     """A value is none that its type accepts; `accepted` says which are."""
@@ -100,13 +102,21 @@ def describe(kind: Any) -> str:
     return {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}[kind]
 
 
-def shown(value: object) -> str:
-    """A value as it is quoted in an error: text in quotes, nothing else.
+def shown(value: object, none: str = "null") -> str:
+    """A value as it is quoted in an error: text in quotes, nothing else; cut off where it is long.
+
+    Args:
+        none: what stands for None.
 
     >>> shown("a"), shown(None), shown(["a", "b"])
     ("'a'", 'null', "['a', 'b']")
     """
-    return "null" if value is None else repr(value)
+    if value is None:
+        return none
+    text = repr(value)
+    if "\n" in text:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
 def written(value: object) -> str:

@@ -21,13 +21,14 @@ class Doc:
 class Range:
     """The numbers of a field that have a meaning, checked by `settings`; of a pair, each must lie in it.
 
-    `at_least` and `at_most` belong to it, `above` and `below` do not.
+    `at_least` and `at_most` belong to it, `above` and `below` do not; with `or_zero` 0 does, wherever they lie.
     """
 
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
     below: float | None = None
+    or_zero: bool = False
 
     def holds(self, number: float) -> bool:
         """Whether the number lies in the range; NaN lies in none.
@@ -35,7 +36,7 @@ class Range:
         >>> Range(0, below=1).holds(0), Range(0, below=1).holds(1)
         (True, False)
         """
-        return (
+        return (self.or_zero and number == 0) or (
             (self.at_least is None or number >= self.at_least)
             and (self.at_most is None or number <= self.at_most)
             and (self.above is None or number > self.above)
@@ -44,12 +45,14 @@ class Range:
 
     def __str__(self) -> str:
         """What a number must do to be in it: "it must ..."."""
+        zero = "be 0 or " if self.or_zero else ""
         if self.at_least is not None and self.at_most is not None:
-            return f"lie in {self.at_least:g} to {self.at_most:g}"
+            return f"{zero}lie in {self.at_least:g} to {self.at_most:g}"
         bounds = {
             "at least": self.at_least, "more than": self.above, "at most": self.at_most, "less than": self.below
         }
-        return "be " + " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        said = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        return f"{zero or 'be '}{said}"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,16 @@ NOT_NEGATIVE = Range(0)
 POSITIVE = Range(above=0)
 RATE = Range(0, below=1)
 """Of dropped values: were all of them dropped, what is kept would be divided by nought."""
+
+DRAWS = Range(100, 100_000)
+"""Of fewer, two or three lie beyond either end of a 95 % interval, which then rests on next to nothing."""
+
+DRAWS_OR_NONE = Range(100, 100_000, or_zero=True)
+RATIOS = Range(above=0, at_most=16)
+"""Of a picture's size; a large one at 16 times its own is more than a machine holds."""
+
+BOUNDARY = Range(above=0, at_most=0.5)
+"""Half the diagonal already reaches every pixel of a picture."""
 
 SIDES = Range(32)
 """Of a crop, in pixels: the coarsest stage sees 1/32 of it."""
@@ -96,7 +109,7 @@ class EvalConfig:
         None
     )
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
-    split: Annotated[str, Doc("train, val or test; or all, of a folder that is not divided into these")] = "val"
+    split: Annotated[str, Doc("train, val or test; all is for folders that are not divided into these")] = "val"
     limit: Annotated[int | None, Doc("score only the first N images"), COUNT] = None
     predictions: Annotated[str | None, Doc("a folder of masks that any tool made, scored in place of weights")] = None
     prediction_ids: Annotated[
@@ -108,7 +121,7 @@ class EvalConfig:
         str | None, Doc("how pictures pass the network: ade20k, cityscapes, native ...; default: the checkpoint's own")
     ] = None
     multi_scale: Annotated[bool, Doc("average over the protocol's scales, each also mirrored")] = False
-    scales: Annotated[tuple[float, ...] | None, Doc("in place of the protocol's scales"), POSITIVE] = None
+    scales: Annotated[tuple[float, ...] | None, Doc("in place of the protocol's scales"), RATIOS] = None
     flip: Annotated[bool | None, Doc("average with the mirror image")] = None
     size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the protocol's")] = None
     window: Annotated[tuple[int, int] | None, Doc("height and width of sliding windows"), SIDES] = None
@@ -122,7 +135,7 @@ class EvalConfig:
     group: Annotated[tuple[str, ...], Doc("NAME=CLASS,CLASS: also score these classes as one"), Whole()] = ()
     dialect: Annotated[tuple[str, ...], Doc("also what these tools' averaging gives: mmseg, paddle ..., or all")] = ()
     boundary: Annotated[bool, Doc("also boundary IoU and trimap IoU")] = False
-    boundary_width: Annotated[float, Doc("of the boundary, as a share of the picture's diagonal"), POSITIVE] = 0.02
+    boundary_width: Annotated[float, Doc("of the boundary, as a share of the picture's diagonal"), BOUNDARY] = 0.02
     object_sizes: Annotated[bool, Doc("also IoU of small, medium and large objects")] = False
     calibration: Annotated[bool, Doc("also whether the network's confidence is to be believed: ECE, risk-coverage")] = (
         False
@@ -131,14 +144,18 @@ class EvalConfig:
     group_images: Annotated[
         str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
     ] = None
-    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), NOT_NEGATIVE] = 1000
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval; 0: none"), DRAWS_OR_NONE] = 1000
     seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
     submission: Annotated[str | None, Doc("folder for masks in the form that the data set's test server takes")] = None
     report: Annotated[str | None, Doc("an HTML file of its own with everything to look at")] = None
     out: Annotated[
         str | None, Doc("folder for result.json and per_image.npz; default: runs/eval/<n>, none from Python")
     ] = None
-    min_miou: Annotated[float | None, Doc("exit 3 when mIoU is below this fraction"), SHARE] = None
+    min_miou: Annotated[
+        float | None,
+        Doc("the least mIoU: below this fraction the command exits with 3, from Python `passed` is false"),
+        SHARE,
+    ] = None
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
@@ -152,9 +169,10 @@ class CompareConfig:
     a: Annotated[str, Doc("a folder that `segformer eval -o` wrote, or its result.json")] = ""
     b: Annotated[str, Doc("another, on the same images; the difference is B - A")] = ""
     group_images: Annotated[
-        str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
+        str | None,
+        Doc("a pattern of image names; what its group matches is drawn as one; default: that of both results"),
     ] = None
-    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), COUNT] = 1000
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), DRAWS] = 1000
     seed: Annotated[int, Doc("of the resampling"), NOT_NEGATIVE] = 0
     require_better: Annotated[
         bool, Doc("exit 3 unless the whole interval of B - A is above zero, drawn from at least five images or groups")
@@ -222,7 +240,7 @@ class RobustConfig:
     group_images: Annotated[
         str | None, Doc("a pattern of image names; what its group matches is drawn as one for the interval")
     ] = None
-    resamples: Annotated[int, Doc("of the images, for the 95 % interval"), NOT_NEGATIVE] = 1000
+    resamples: Annotated[int, Doc("of the images, for the 95 % interval; 0: none"), DRAWS_OR_NONE] = 1000
     report: Annotated[str | None, Doc("an HTML file of its own with everything to look at")] = None
     out: Annotated[str | None, Doc("folder of the result and of what a stopped run goes on from")] = None
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
@@ -236,8 +254,12 @@ class CorruptConfig:
     """Keys of `segformer corrupt`."""
 
     inputs: Annotated[tuple[str, ...], Doc("pictures, folders or globs, or one data set as NAME:PATH")] = ()
-    out: Annotated[str | None, Doc("the folder to write to; default: runs/corrupt/<n>")] = None
-    split: Annotated[str, Doc("of a data set: train, val or test")] = "val"
+    out: Annotated[
+        str | None, Doc("the folder to write to, or a .png for one variant of one picture; default: runs/corrupt/<n>")
+    ] = None
+    split: Annotated[
+        str | None, Doc("of a data set: train, val or test; default: val, or all of a folder that is not divided")
+    ] = None
     limit: Annotated[int | None, Doc("take only the first N pictures"), COUNT] = None
     all: Annotated[bool, Doc("all 19 corruptions at all severities; the same as protocol: all19")] = False
     protocol: Annotated[str | None, Doc("cityscapes-c (default), all19, fan, blur, noise, digital or weather")] = None
@@ -264,7 +286,9 @@ class ExportConfig:
     """Keys of `segformer export`."""
 
     weights: Annotated[str | None, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = None
-    format: Annotated[str, Doc("of the file: torchscript")] = "torchscript"
+    format: Annotated[
+        str | None, Doc("onnx or torchscript; default: as the ending of the file asks for, .onnx or .pt")
+    ] = None
     out: Annotated[str | None, Doc("the file; default: named like the weights, in this folder")] = None
     verify: Annotated[bool, Doc("run the file in its own runtime and compare logits before it gets its name")] = True
     data: Annotated[str, Doc("DATA whose pictures it is compared on")] = "sample"

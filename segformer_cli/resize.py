@@ -75,21 +75,25 @@ class SizePolicy:
 
 NATIVE = SizePolicy()
 
+LONGEST_SIDE = 16384
+"""Of a size that can be asked for; the next ones take more memory than machines have."""
+
 
 def parse_size(text: str) -> SizePolicy:
     """The policy that `--size` names: N (short side), HxW (fits inside) or native.
 
     Raises:
-        UsageError: the text is none of these.
+        UsageError: the text is none of these, or a side is longer than `LONGEST_SIDE`.
     """
     if text == "native":
         return NATIVE
     parts = text.lower().split("x")
-    if not all(part.isdigit() and int(part) > 0 for part in parts) or len(parts) > 2:
+    if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) > 2:
         raise UsageError(f"--size {text!r} is no size", hint="give N (short side), HxW such as 512x1024, or native")
-    if len(parts) == 1:
-        return SizePolicy(short=int(parts[0]))
-    return SizePolicy(box=(int(parts[0]), int(parts[1])))
+    sides = [int(part) for part in parts]
+    if max(sides) > LONGEST_SIDE:
+        raise UsageError(f"--size {text} is too large", hint=f"a side has at most {LONGEST_SIDE} pixels")
+    return SizePolicy(short=sides[0]) if len(sides) == 1 else SizePolicy(box=(sides[0], sides[1]))
 
 
 def resize_image(image: NDArray[Any], policy: SizePolicy, ratio: float = 1.0) -> NDArray[Any]:

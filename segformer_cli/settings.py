@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 from segformer_cli import config
 from segformer_cli.coercion import NotAccepted, coerce, describe, of_kind, shown, written
 from segformer_cli.config import Doc, Range, Whole
-from segformer_cli.errors import ConfigError, did_you_mean
+from segformer_cli.errors import ConfigError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -88,20 +88,34 @@ def resolve(
     return cls(**{entry.key: _coerced(entry, cls) for entry in entries})
 
 
-def checked(instance: Config) -> Config:
+def checked(instance: Config, cls: type[Config] | None = None) -> Config:
     """The same configuration, each value of the type that its field asks for; for those made in Python.
 
     A path stands for its text, a list for a tuple. What is at its default is not judged.
 
+    Args:
+        cls: what it must be one of.
+
     Raises:
         ConfigError: a value is of another type, an empty text, or a number out of its range.
+        UsageError: it is no configuration, or not a `cls`.
     """
+    _refuse_other_kind(instance, cls)
     found = {}
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         if value is not field.default:
             found[field.name] = _typed(field.name, value, type(instance))
     return dataclasses.replace(instance, **found)
+
+
+def _refuse_other_kind(given: object, cls: type | None) -> None:
+    of_class = dataclasses.is_dataclass(given) and not isinstance(given, type)
+    if not of_class or not isinstance(given, cls or object):
+        wanted = cls.__name__ if cls else "configuration"
+        what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        hint = f"give {wanted}(KEY=VALUE, ...)" if cls else "make one of its class, such as EvalConfig(KEY=VALUE, ...)"
+        raise UsageError(f"settings are a {wanted}, {what} was given", hint=hint)
 
 
 def changed(instance: DataclassInstance) -> dict[str, object]:
@@ -131,6 +145,18 @@ def to_yaml(instance: DataclassInstance) -> str:
 
     values = {field.name: _plain(getattr(instance, field.name)) for field in dataclasses.fields(instance)}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def written_as_yaml(value: object) -> str:
+    """One value as a line of YAML holds it.
+
+    >>> written_as_yaml(True), written_as_yaml(("a", "b")), written_as_yaml("(.+)_"), written_as_yaml(None)
+    ('true', '[a, b]', '(.+)_', 'null')
+    """
+    import yaml
+
+    text: str = yaml.safe_dump(_plain(value), default_flow_style=True, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def presets() -> dict[str, str]:
@@ -164,7 +190,8 @@ def _wholes(cls: type[DataclassInstance]) -> frozenset[str]:
 def _example(cls: type[DataclassInstance]) -> str:
     """A key of the command that takes a number, to be shown where something else was written."""
     numbers = [field for field in dataclasses.fields(cls) if type(field.default) in (int, float)]
-    return f"{numbers[0].name}={numbers[0].default}"
+    field = numbers[0] if numbers else dataclasses.fields(cls)[0]
+    return f"{field.name}={field.default if numbers else '...'}"
 
 
 def _coerced(entry: Entry, cls: type[DataclassInstance]) -> object:
@@ -193,7 +220,7 @@ def _typed(key: str, given: object, cls: type[DataclassInstance]) -> object:
         value = of_kind(given, kind)
     except NotAccepted as error:
         hint = f"write {(given,)!r}" if key in _wholes(cls) and isinstance(given, str) else error.hint
-        raise ConfigError(f"{key} is {given!r}; accepted: {error.accepted}", hint=hint) from None
+        raise ConfigError(f"{key} is {shown(given, 'None')}; accepted: {error.accepted}", hint=hint) from None
     if key in _ranges(cls):
         _check_range(key, value, _ranges(cls)[key])
     return value

@@ -42,6 +42,14 @@ def test_size_is_a_short_side_a_box_or_native() -> None:
             parse_size(wrong)
 
 
+def test_a_size_beyond_what_machines_hold_is_refused_and_the_largest_is_not() -> None:
+    assert parse_size("16384").short == 16384
+    for wrong in ("16385", "512x999999"):
+        with pytest.raises(UsageError, match=f"--size {wrong} is too large") as caught:
+            parse_size(wrong)
+        assert caught.value.hint == "a side has at most 16384 pixels"
+
+
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(32, 1024))
 def test_the_aspect_ratio_is_kept_before_alignment(height: int, width: int, short: int) -> None:
     policy = SizePolicy(short=short)

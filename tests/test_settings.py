@@ -210,6 +210,9 @@ def test_the_users_own_variables_are_passed_over_in_silence() -> None:
         (EvalConfig(workers=-1), "workers is -1", "it must be at least 0"),
         (EvalConfig(batch_size=0), "batch_size is 0", "it must be at least 1"),
         (EvalConfig(min_miou=75.0), "min_miou is 75", "it must lie in 0 to 1"),
+        (EvalConfig(resamples=99), "resamples is 99", "it must be 0 or lie in 100 to 100000"),
+        (EvalConfig(scales=(1e9,)), "scales is 1e+09", "it must be more than 0 and at most 16"),
+        (EvalConfig(boundary_width=0.6), "boundary_width is 0.6", "it must be more than 0 and at most 0.5"),
         (PredictConfig(opacity=-1.0), "opacity is -1", "it must lie in 0 to 1"),
         (PredictConfig(opacity=float("nan")), "opacity is nan", "it must lie in 0 to 1"),
         (TrainConfig(flip=3.0), "flip is 3", "it must lie in 0 to 1"),
@@ -272,11 +275,11 @@ def test_paths_lists_and_numbers_of_numpy_stand_for_what_a_field_asks_for() -> N
         dialect=["mmseg"],  # type: ignore[arg-type]
         limit=np.int32(3),  # type: ignore[arg-type]
         min_miou=np.float32(0.5),  # type: ignore[arg-type]
-        boundary_width=1,
+        scales=(1,),
     )
     found = checked(given)
     assert found == EvalConfig(
-        data=str(Path("a") / "b"), window=(64, 96), dialect=("mmseg",), limit=3, min_miou=0.5, boundary_width=1
+        data=str(Path("a") / "b"), window=(64, 96), dialect=("mmseg",), limit=3, min_miou=0.5, scales=(1.0,)
     )
     assert [type(value) for value in (*(found.window or ()), found.limit, found.min_miou)] == [int, int, int, float]
     assert checked(found) == found

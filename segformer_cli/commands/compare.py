@@ -66,8 +66,11 @@ def compare(
 
 
 def _next(found: ResultDifference) -> str | None:
+    """What follows from a verdict; without one, more images may give it."""
     if found.same:
         return None
+    if not (found.better or found.worse):
+        return "segformer eval -w WEIGHTS_OF_B -d MORE_IMAGES -o OUT"
     return f"segformer predict INPUT -w WEIGHTS_OF_{'B' if found.better else 'A'} -o out/"
 
 

@@ -21,6 +21,9 @@ EXAMPLES = epilog(
 )
 
 Inputs = typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, or one NAME:PATH.", show_default=False)
+Place = o.text_option(
+    "--out", "-o", metavar="PATH", help="A folder, or a .png for one variant of one picture.", panel=o.OUTPUT
+)
 First = o.text_option("--limit", metavar="N", help="Take only the first N pictures.", panel=o.WHAT)
 
 
@@ -41,7 +44,7 @@ def corrupt(
     config: o.ConfigOption = None,
     set: o.SetOption = None,
     help_config: Annotated[bool, o.help_config(CorruptConfig)] = False,
-    out: o.OutOption = None,
+    out: Annotated[str | None, Place] = None,
     force: o.ForceOption = None,
     dry_run: o.DryRunOption = False,
     json: o.JsonOption = False,
@@ -68,11 +71,13 @@ def corrupt(
             console.warn(f"{path}: {error}")
         count = f"{found.pictures} picture{'' if found.pictures == 1 else 's'}"
         kept = f", {found.kept} were there" if found.kept else ""
+        files = f"{found.written} file{'' if found.written == 1 else 's'}"
+        sheet = f"; all at a glance in {found.sheet}" if found.sheet else ""
         failed = len(found.failed)
         console.done(
             found.to_json(),
             artifacts=[found.out, *([found.sheet] if found.sheet else [])],
-            summary=f"{found.out}: {count}, {found.written} files written{kept}; all at a glance in {found.sheet}",
+            summary=f"{found.out}: {count}, {files} written{kept}{sheet}",
             error=SomeInputsFailed(f"{failed} of {failed + found.pictures} pictures failed; the others are done")
             if failed
             else None,

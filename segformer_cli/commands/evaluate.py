@@ -121,7 +121,7 @@ def _next(settings: EvalConfig, result: Evaluation) -> str:
 
 
 def _too_low(result: Evaluation, least: float | None) -> CheckFailed | None:
-    if least is None or result.miou >= least:
+    if least is None or result.passed:
         return None
     if math.isnan(result.miou):
         why = "every pixel is ignored" if result.labelled else "the split has no labels"

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from segformer_cli.workflows.exporting import Export
 
 EXAMPLES = epilog(
-    "segformer export -w sample -f torchscript -o sample.pt",
+    "segformer export -w sample -o sample.onnx",
     "segformer export -w runs/train/NAME -f torchscript -o model.pt -d my-pictures/",
     note=o.also(),
 )
 
-Format = o.text_option("--format", "-f", metavar="FORMAT", help="torchscript.", panel=o.WHAT)
+Format = o.text_option("--format", "-f", metavar="FORMAT", help="onnx or torchscript; default: by -o.", panel=o.WHAT)
 OutFile = o.text_option("--out", "-o", metavar="FILE", help="Default: named like the weights.", panel=o.OUTPUT)
 PicturesOption = o.text_option("--data", "-d", metavar="DATA", help="Pictures to compare on.", panel=o.HOW)
 Verify = typer.Option(
@@ -58,7 +58,7 @@ def export(
         if dry_run:
             console.done({"config": settings}, summary=exporting.plan(settings))
             return
-        found = exporting.export(settings, console.progress)
+        found = exporting.export_model(settings, console.progress)
         for warning in found.warnings:
             console.warn(warning)
         console.done(found.to_json(), artifacts=[found.path], summary=_summary(found), error=_failure(found))

@@ -83,7 +83,7 @@ def eval_robust(
             artifacts=result.artifacts,
             summary=robust_tables.summary(result),
             notes=[f"wrote {path}" for path in result.artifacts],
-            next_command=f"segformer compare OTHER {folder}",
+            next_command=f"segformer compare OTHER {folder}" if result.labelled else None,
             error=SomeInputsFailed(
                 f"{failed} of {failed + result.images} pictures failed; the scores are of the others"
             )

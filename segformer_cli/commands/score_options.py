@@ -10,7 +10,10 @@ Text = str | None
 Switch = bool | None
 
 SplitOption = Annotated[
-    Text, text_option("--split", metavar="NAME", help="train, val (default), test or all.", panel=WHAT)
+    Text,
+    text_option(
+        "--split", metavar="NAME", help="train, val (default), test; all: of a folder not divided.", panel=WHAT
+    ),
 ]
 LimitOption = Annotated[Text, text_option("--limit", metavar="N", help="Score only the first N images.", panel=WHAT)]
 PredictionsOption = Annotated[

@@ -22,7 +22,7 @@ LONGEST_NAME = 22
 
 def show(console: Console, result: Evaluation, *, every_class: bool) -> None:
     """Every table of a result on stdout; none where there is no score."""
-    if not result.labelled:
+    if not result.defined:
         return
     rows: Sequence[ClassScore] = result.per_class
     if len(rows) > MOST_CLASSES and not every_class:
@@ -52,6 +52,8 @@ def summary(result: Evaluation) -> str:
     """The last lines: the score, how sure it is, how it came about."""
     if not result.labelled:
         return f"no score, since the split has no labels\n{result.protocol}"
+    if not result.defined:
+        return f"no score, since every pixel is ignored\n{result.protocol}"
     first = f"mIoU {_share(result.miou)}"
     if result.miou_ci95 is not None and not math.isnan(result.miou_ci95[0]):
         first += f" [{result.miou_ci95[0]:.3f}, {result.miou_ci95[1]:.3f}]"
@@ -103,7 +105,7 @@ def difference_summary(found: ResultDifference) -> str:
         return f"{scores} points; {verdict}"
     return (
         f"{scores} {_range(found.ci95)} points; {verdict}\n"
-        f"B is ahead in {100 * found.wins:.1f} % of the draws; {found.interval}, paired"
+        f"B is ahead in {100 * found.wins:.1f} % of the draws; {found.interval}"
     )
 
 
@@ -146,7 +148,10 @@ def _show_classes(console: Console, title: str, result: Evaluation, rows: Sequen
         title,
         ["class", "IoU", *(["95 %"] if sure else []), "acc", "Dice", "pixels"],
         [
-            (short(row.name), row.iou, *([span(row.iou_ci95)] if sure else []), row.acc, row.dice, row.pixels)
+            (
+                short(row.name), row.iou, *([span(row.iou_ci95)] if sure else []), row.acc, row.dice,
+                None if row.counted is False else row.pixels,
+            )
             for row in rows
         ],
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from segformer_cli.classes import mask_dtype
 from segformer_cli.data.transforms import normalise
+from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.protocol import Protocol, choose_protocol
 from segformer_cli.engine.upsampling import LogitMap, Window, class_values
 from segformer_cli.errors import ImageError, WeightsError
@@ -26,7 +27,7 @@ from segformer_cli.resize import resize_image
 class Segmenter:
     """A network ready to run: fused, on its device, in its precision, under a protocol."""
 
-    model: SegFormer
+    model: SegFormer | ExportedModel
     config: ModelConfig
     device: torch.device
     dtype: torch.dtype
@@ -35,7 +36,7 @@ class Segmenter:
     @classmethod
     def of(
         cls,
-        model: SegFormer,
+        model: SegFormer | ExportedModel,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         protocol: Protocol | None = None,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from segformer_cli.classes import default_palette, ignore_index_for, known_set, same_name
+from segformer_cli.engine.exported import ExportedModel, is_exported, load_exported
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError, UsageError, WeightsError
 from segformer_cli.model import hub, named_weights
 from segformer_cli.model.checkpoint import (
@@ -63,6 +64,12 @@ def load_checkpoint_from(
     path = Path(weights).expanduser()
     if path.is_dir():
         return _from_folder(path)
+    if is_exported(path):
+        raise WeightsError(
+            f"{path.name} is an exported file, which runs but has no weights to give",
+            where=str(path),
+            hint="name the weights it was exported from",
+        )
     if path.exists():
         return read_any(path)
     name = str(weights)
@@ -144,8 +151,8 @@ def load_model(
     offline: bool = False,
     progress: ProgressListener = ignore_progress,
     seed: int = 0,
-) -> SegFormer:
-    """The network that WEIGHTS names, in eval mode, with `.config` set.
+) -> SegFormer | ExportedModel:
+    """The network that WEIGHTS names, in eval mode, with `.config` set; an exported file in its own runtime.
 
     Args:
         num_classes, class_names: build the classifier anew for these classes, as fine-tuning starts; rows of
@@ -155,7 +162,14 @@ def load_model(
 
     Raises:
         WeightsError: the file cannot be read, or it is a backbone and no classes are asked for.
+        UsageError: other classes or bands are asked of an exported file.
+        EnvironmentLacksError: the network is needed and absent, or an exported file's runtime is not installed.
     """
+    path = Path(weights).expanduser()
+    if is_exported(path):
+        if (num_classes, class_names, in_channels) != (None, None, None):
+            raise UsageError(f"{path.name} is an exported file: it cannot be built anew", where=str(path))
+        return load_exported(path)
     checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
     if num_classes is None and class_names is None and in_channels in (None, checkpoint.config.in_channels):
         return network_from(checkpoint)

@@ -72,7 +72,9 @@ class Protocol:
             stride = self.stride or self.window
             how = f"in windows of {_by(self.window)} every {_by(stride)} pixels, logits averaged"
         passes = "single scale"
-        if not self.single:
+        if self.flip and self.ratios == (1.0,):
+            passes = "softmax averaged with that of the mirror image"
+        elif not self.single:
             passes = "softmax averaged over " + ", ".join(f"{ratio:g}" for ratio in self.ratios)
             passes += " times that size" + (", each also mirrored" if self.flip else "")
         elif self.ratios != (1.0,):

@@ -49,6 +49,9 @@ def dependence_warning(keys: Sequence[str]) -> str | None:
     pattern = suggested_clusters(keys)
     if pattern is None:
         return None
+    videos = set(clusters_of(keys, pattern))
+    if len(videos) == 1:
+        return f"all images look like frames of one video, {videos.pop()}: no honest interval exists"
     return (
         "the images look like frames of videos, which are not independent: the interval is too narrow; "
         f"--group-images '{pattern}' draws whole videos"

@@ -102,7 +102,7 @@ def corrupt(
     """
     corruption = named_corruption(name)
     if severity not in SEVERITIES:
-        raise UsageError(f"there is no severity {severity}", hint="severities go from 1 (mild) to 5 (severe)")
+        raise UsageError(f"there is no severity {severity!r}", hint="severities go from 1 (mild) to 5 (severe)")
     if channel_order not in ("rgb", "bgr"):
         raise UsageError(f"there is no channel order {channel_order!r}", hint="known: rgb, bgr")
     source = image if isinstance(image, Source) else Source(image)
@@ -175,5 +175,6 @@ def _chance(rng: Random | None, mode: Mode) -> Random:
     kind, maker = kinds[mode]
     if rng is None or not isinstance(rng, kind):
         given = "None" if rng is None else f"a {type(rng).__name__}"
-        raise UsageError(f"{mode} mode draws from a {kind.__name__}, not from {given}", hint=f"{maker}(...) makes one")
+        hint = f"segformer_cli.robustness.corruptions.{maker}(...) makes one"
+        raise UsageError(f"{mode} mode draws from a {kind.__name__}, not from {given}", hint=hint)
     return rng

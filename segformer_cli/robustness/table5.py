@@ -65,7 +65,9 @@ def row_of(label: str, found: Robustness, starred: Mapping[str, str] | None = No
         for row in found.per_corruption
         if row.severities and not row.comparable
     }
-    return TableRow(label, found.clean, found.means, {**reasons, **(starred or {})})
+    for name, reason in (starred or {}).items():
+        reasons[name] = f"{reasons[name]}; {reason}" if name in reasons else reason
+    return TableRow(label, found.clean, found.means, reasons)
 
 
 def published_rows() -> tuple[TableRow, ...]:

@@ -18,13 +18,24 @@ from segformer_cli.model.checkpoint import ModelConfig
 class ClassMatch:
     """Which class of the weights is which class of the data.
 
-    `meaning` holds, for each class of the weights, the data's class, or K where the data has none such.
+    `meaning` holds, for each class of the weights, the data's class, or K where the data has none such. `renamed` are
+    pairs of an alias that left the data's class of the first name without one of the weights.
     """
 
     pairs: tuple[tuple[str, str], ...]
     unknown_to_weights: tuple[str, ...]
     unknown_to_data: tuple[str, ...]
     meaning: NDArray[np.intp]
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def note(self) -> str | None:
+        """What to know of aliases, None where nothing is."""
+        said = [
+            f"--alias {ours}={theirs} takes {ours} away from the data's class of that name, which is not counted now"
+            for ours, theirs in self.renamed
+        ]
+        return "; ".join(said) or None
 
     def __str__(self) -> str:
         """One line for people: what was matched, and what was not."""
@@ -45,18 +56,29 @@ def check_classes(config: ModelConfig, split: Split) -> None:
         DataError: they differ; a score would compare unlike things.
     """
     ours, theirs = config.class_names, split.class_names
-    numbered = any(names[0] == "class_0" for names in (ours, theirs))
-    if ours == theirs or (numbered and len(ours) == len(theirs)):
+    if ours == theirs or ((_numbered(ours) or _numbered(theirs)) and len(ours) == len(theirs)):
         return
     pairs = enumerate(zip(ours, theirs, strict=False))
     different = next((index for index, (a, b) in pairs if a != b), min(len(ours), len(theirs)))
     shared = len({same_name(name) for name in ours} & {same_name(name) for name in theirs})
     way_out = "score weights on the classes they were trained for, or fine-tune: segformer train -w WEIGHTS -d DATA"
+    if _numbered(theirs):
+        way_out = f"the data's classes are the ids in its masks, up to {len(theirs) - 1}: name them in classes.txt"
     raise DataError(
         f"the weights know {len(ours)} classes ({_first(ours)}), {split.data} has {len(theirs)} ({_first(theirs)})",
         where=f"class {different}: {_at(ours, different)} in the weights, {_at(theirs, different)} in the data",
         hint=f"{way_out}; --by-name would match {shared} classes by their names" if shared else way_out,
     )
+
+
+def numbered_note(config: ModelConfig, split: Split) -> str | None:
+    """What to know where one side alone has names for its classes, None where both or neither have."""
+    ours, theirs = config.class_names, split.class_names
+    if _numbered(ours) == _numbered(theirs):
+        return None
+    if _numbered(theirs):
+        return "classes were matched by number, since the data name none: classes.txt, a name a line, would say which"
+    return "classes were matched by number, since the weights name none of theirs"
 
 
 def match_by_name(config: ModelConfig, split: Split, aliases: Sequence[str] = ()) -> ClassMatch:
@@ -84,11 +106,14 @@ def match_by_name(config: ModelConfig, split: Split, aliases: Sequence[str] = ()
             f"({_first(split.class_names)})",
             hint="say which is which: --alias WEIGHTS_CLASS=DATA_CLASS",
         )
+    unknown = tuple(name for index, name in enumerate(split.class_names) if index not in meaning)
+    left = {same_name(name) for name in unknown}
     return ClassMatch(
         tuple(matched),
-        tuple(name for index, name in enumerate(split.class_names) if index not in meaning),
+        unknown,
         tuple(name for name, index in zip(config.class_names, meaning, strict=True) if index == K),
         meaning,
+        tuple((ours, theirs) for ours, theirs in matched if same_name(ours) in left),
     )
 
 
@@ -151,6 +176,10 @@ def _aliases(texts: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -
             )
         said[same_name(first)] = same_name(second)
     return said
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    return names[0] == "class_0"
 
 
 def _first(names: Sequence[str]) -> str:

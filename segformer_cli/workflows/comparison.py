@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from segformer_cli.config import CompareConfig
 from segformer_cli.errors import DataError, UsageError
-from segformer_cli.metrics.bootstrap import Comparison, compare
+from segformer_cli.metrics.bootstrap import Comparison, Interval, compare
 from segformer_cli.metrics.clusters import clusters_of, dependence_warning
 from segformer_cli.settings import checked
-from segformer_cli.workflows.results import SavedResult, read_results
+from segformer_cli.workflows.memory import memory_told
+from segformer_cli.workflows.results import RESULT, SavedResult, read_results, refuse_newer
 from segformer_cli.workflows.robust_comparison import CorruptionDifference, compare_robust, refuse_unlabelled
 from segformer_cli.workflows.robust_files import SavedRobustness, is_robust, read_robust
 from segformer_cli.workflows.scorecard import Bounds, interval_sentence
 
 FEWEST_UNITS = 5
 """Of four images or videos, all are better by mere chance once in 16 times: no interval of so few is to be acted on."""
-
-FEWEST_RESAMPLES = 100
-"""Of so many, two or three lie beyond either end of a 95 % interval: with fewer its ends rest on next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,9 @@ class ResultDifference:
 
     def to_json(self) -> dict[str, Any]:
         """The `results` object of `segformer compare --json`; NaN where a score is undefined, there null."""
-        names = "a b score miou_a miou_b difference ci95 wins better per_class per_corruption images interval"
-        return {name: getattr(self, name) for name in names.split()}
+        names = "a b score miou_a miou_b difference ci95 wins better per_class images interval"
+        found = {name: getattr(self, name) for name in names.split()}
+        return found | ({"per_corruption": self.per_corruption} if self.per_corruption else {})
 
 
 def compare_results(config: CompareConfig) -> ResultDifference:
@@ -99,20 +100,23 @@ def compare_results(config: CompareConfig) -> ResultDifference:
     Raises:
         DataError: a result cannot be read, or the two are not of the same kind, images, targets and classes, or, of
             `eval-robust`, have no cell in common.
-        UsageError: `group_images` finds nothing in some image's name, or the draws are too few to require anything.
+        EnvironmentLacksError: the memory is not enough.
+        UsageError: `group_images` finds nothing in some image's name.
     """
-    config = checked(config)
+    config = checked(config, CompareConfig)
     if not config.a or not config.b:
         raise UsageError("two results are needed", hint="segformer compare A B, each a folder that eval -o wrote")
-    if config.require_better and config.resamples < FEWEST_RESAMPLES:
-        raise UsageError(
-            f"--resamples {config.resamples} is too few for --require-better",
-            hint=f"draw at least {FEWEST_RESAMPLES} times; 1000 is the default",
-        )
-    if is_robust(config.a) or is_robust(config.b):
-        return _robust_difference(config)
+    with memory_told("fewer --resamples"):
+        if is_robust(config.a) or is_robust(config.b):
+            return _robust_difference(config)
+        return _difference(config)
+
+
+def _difference(config: CompareConfig) -> ResultDifference:
     a, b = read_results(config.a), read_results(config.b)
     _refuse_other_classes(a, b)
+    _refuse_other_match(a, b)
+    config, grouping = _grouped(config, a, b)
     clusters = clusters_of(a.counts.keys, config.group_images) if config.group_images else None
     found = compare(a.counts, b.counts, clusters, resamples=config.resamples, seed=config.seed)
     return ResultDifference(
@@ -125,10 +129,10 @@ def compare_results(config: CompareConfig) -> ResultDifference:
         wins=found.wins,
         per_class=_class_rows(a, b, found),
         images=len(a.counts),
-        interval=interval_sentence(found.interval),
+        interval=_paired(found.interval, grouping),
         units=found.interval.units,
         same=a.folder.resolve() == b.folder.resolve(),
-        warnings=_warnings(config, a, b, found.interval.note),
+        warnings=_warnings(config, a, b, found.interval.note, grouping),
     )
 
 
@@ -154,12 +158,15 @@ def _robust_difference(config: CompareConfig) -> ResultDifference:
             f"{robust} is a result of eval-robust, {other} is not",
             hint="score both with eval-robust, or both with eval",
         )
+    for path in (config.a, config.b):
+        _refuse_newer(path)
     a, b = read_robust(config.a), read_robust(config.b)
     refuse_unlabelled(a, b)
     _refuse_other_classes(a, b)
+    config, grouping = _grouped(config, a, b)
     found = compare_robust(a, b, config)
     left_out = ", ".join(f"{cell.corruption} {cell.severity}" for cell in found.left_out)
-    notes = _warnings(config, a, b, found.interval.note)
+    notes = _warnings(config, a, b, found.interval.note, grouping)
     return ResultDifference(
         a=config.a,
         b=config.b,
@@ -170,13 +177,61 @@ def _robust_difference(config: CompareConfig) -> ResultDifference:
         wins=found.wins,
         per_class=(),
         images=len(a.counts[None]),
-        interval=interval_sentence(found.interval),
+        interval=_paired(found.interval, grouping),
         units=found.interval.units,
         score="mean mIoU under corruptions" if len(found.rows) > 1 else "mIoU",
         per_corruption=found.rows,
         same=a.folder.resolve() == b.folder.resolve(),
         warnings=(*notes, *([f"left out, since only one of the two has it: {left_out}"] if left_out else [])),
     )
+
+
+@dataclass(frozen=True)
+class _Grouping:
+    """Whether the images' groups are those that both results were scored with, and what keeps them from being so."""
+
+    of_results: bool = False
+    warning: str | None = None
+
+
+def _grouped(
+    config: CompareConfig, a: SavedResult | SavedRobustness, b: SavedResult | SavedRobustness
+) -> tuple[CompareConfig, _Grouping]:
+    """The config with the groups that both results were scored with, where it names none."""
+    if config.group_images:
+        return config, _Grouping()
+    ours, theirs = (saved.results.get("settings", {}).get("group_images") for saved in (a, b))
+    if ours == theirs:
+        return replace(config, group_images=ours), _Grouping(of_results=ours is not None)
+    said = (f"with --group-images '{pattern}'" if pattern else "without groups" for pattern in (ours, theirs))
+    text = "A was scored {}, B {}: images are drawn one by one; --group-images says which to draw as one".format(*said)
+    return config, _Grouping(warning=text)
+
+
+def _paired(interval: Interval, grouping: _Grouping) -> str:
+    """How an interval of a difference came about."""
+    groups = ", grouped as both were scored" if grouping.of_results else ""
+    return f"{interval_sentence(interval)}, paired{groups}" if interval.resamples else "no interval"
+
+
+def _refuse_newer(path: str) -> None:
+    place = Path(path).expanduser()
+    folder = place.parent if place.suffix in (".json", ".npz") else place
+    refuse_newer(json.loads((folder / RESULT).read_text(encoding="utf-8")), folder)
+
+
+def _refuse_other_match(a: SavedResult, b: SavedResult) -> None:
+    """An error where classes that were matched by name leave other pixels uncounted, so that the targets differ."""
+    matches = [saved.results.get("class_match") for saved in (a, b)]
+    targets = [dict(zip(saved.counts.keys, saved.counts.targets, strict=True)) for saved in (a, b)]
+    other = any(targets[1].get(key, target) != target for key, target in targets[0].items())
+    if other and matches[0] != matches[1]:
+        said = (f"{name}: {match or 'every class counted'}" for name, match in zip("AB", matches, strict=True))
+        raise DataError(
+            "A and B do not count the same classes: their weights' were matched with the data's by other names",
+            where="; ".join(said),
+            hint="score both with the same --by-name and --alias, or both without",
+        )
 
 
 def _refuse_other_classes(a: SavedResult | SavedRobustness, b: SavedResult | SavedRobustness) -> None:
@@ -191,9 +246,13 @@ def _refuse_other_classes(a: SavedResult | SavedRobustness, b: SavedResult | Sav
 
 
 def _warnings(
-    config: CompareConfig, a: SavedResult | SavedRobustness, b: SavedResult | SavedRobustness, note: str | None
+    config: CompareConfig,
+    a: SavedResult | SavedRobustness,
+    b: SavedResult | SavedRobustness,
+    note: str | None,
+    grouping: _Grouping,
 ) -> tuple[str, ...]:
-    found = [note] if note else []
+    found = [text for text in (note, grouping.warning) if text]
     if a.folder.resolve() == b.folder.resolve():
         found.append(f"A and B are the same result, {a.folder}")
     for name in ("protocol", "class_match", "device", "precision"):
@@ -201,7 +260,7 @@ def _warnings(
         if said[0] != said[1] and None not in said:
             ours, theirs = _what_differs(str(said[0]), str(said[1]))
             found.append(f"A and B differ in {name.replace('_', ' ')}: {ours} and {theirs}")
-    if not config.group_images and (dependence := dependence_warning(_keys(a))):
+    if not (config.group_images or grouping.warning) and (dependence := dependence_warning(_keys(a))):
         found.append(dependence)
     return tuple(found)
 

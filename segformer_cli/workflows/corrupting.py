@@ -74,7 +74,7 @@ class Corrupted:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Everything that is decided before the first picture.
+    """Everything that is decided before the first picture; `single`: `out` is a file for one variant of one picture.
 
     `earlier` are the pictures that earlier calls with the same settings have left there, as `pictures` has them.
     """
@@ -87,6 +87,7 @@ class Job:
     settings: dict[str, object]
     force: bool
     workers: int
+    single: bool = False
     earlier: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -114,7 +115,8 @@ def corrupt_files(config: CorruptConfig, progress: bool | ProgressListener = Fal
     """
     place = nullcontext(config.out) if config.out else numbered_folder("corrupt")
     with listening(progress) as listener, place as out:
-        return _run(_job(config, Path(out)), listener)
+        job = _job(config, Path(out))
+        return _one(job) if job.single else _run(job, listener)
 
 
 def plan(config: CorruptConfig) -> str:
@@ -137,10 +139,10 @@ def _job(config: CorruptConfig, out: Path) -> Job:
     )
     if not protocol.cells:
         raise UsageError("protocol none corrupts nothing", hint="leave it out, or name --corruptions")
-    if out.suffix.lower() in (".png", ".jpg", ".jpeg") and not out.is_dir():
-        raise UsageError(f"-o {out} is a file, many are to be written", hint=f"give a folder: -o {out.stem}/")
     split = _data_set(config)
-    items = _items_of(split) if split is not None else _pictures(config)
+    items = (_items_of(split) if split is not None else _pictures(config))[: config.limit]
+    _refuse_inside(out, config)
+    single = _is_one_file(out, config, len(items) * len(protocol))
     settings: dict[str, object] = {
         "version": segformer_cli.__version__,
         "seed": config.seed,
@@ -151,8 +153,8 @@ def _job(config: CorruptConfig, out: Path) -> Job:
     frost = textures_from(Path(config.frost_dir)) if config.frost_dir else None
     corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
     workers = default_workers() if config.workers is None else config.workers
-    job = Job(out, items[: config.limit], split, protocol, corrupter, settings, config.force, workers)
-    return replace(job, earlier=_earlier(job))
+    job = Job(out, items, split, protocol, corrupter, settings, config.force, workers, single)
+    return job if single else replace(job, earlier=_earlier(job))
 
 
 def _data_set(config: CorruptConfig) -> Split | None:
@@ -163,7 +165,7 @@ def _data_set(config: CorruptConfig) -> Split | None:
         return None
     data = config.inputs[0]
     try:
-        layout, _ = locate(data)
+        layout, root = locate(data)
     except DataError:
         if ":" in data:
             raise
@@ -173,8 +175,9 @@ def _data_set(config: CorruptConfig) -> Split | None:
         if Path(data).exists():
             return None
         raise
-    # Someone's own folder of pictures is all of them, not the part called val.
-    return None if layout is folder else open_data(data, config.split)
+    known = layout.split_names(root)
+    # Someone's own folder that is not divided is all of them, not the part called val.
+    return open_data(data, config.split or (folder.ALL if folder.ALL in known else "val"))
 
 
 def _items_of(split: Split) -> tuple[Item, ...]:
@@ -242,6 +245,14 @@ def _identity(path: Path) -> str:
         return "unreadable"
 
 
+def _one(job: Job) -> Corrupted:
+    """One variant of one picture, in the file that was named."""
+    (item,), (cell,) = job.items, job.protocol.cells
+    picture = job.corrupter(Source(read_image(item.image)), item.key, cell)
+    write_image(job.out, picture, force=job.force)
+    return Corrupted(str(job.out), pictures=1, written=1, kept=0, sheet=None, protocol=str(job.protocol))
+
+
 def _run(job: Job, progress: ProgressListener) -> Corrupted:
     with replacing(job.out / SETTINGS, force=True) as temporary:
         said = {**job.settings, "pictures": {**job.earlier, **job.pictures}}
@@ -288,14 +299,12 @@ def _run(job: Job, progress: ProgressListener) -> Corrupted:
 def _unmake(job: Job) -> None:
     """The folder without what a call leaves there that has written no picture."""
     (job.out / SETTINGS).unlink(missing_ok=True)
-    for corruption, severity in job.protocol.cells:
-        for link in (job.out / corruption / str(severity)).glob("*"):
+    for top, folders, names in os.walk(job.out, topdown=False):
+        for link in (Path(top) / name for name in (*folders, *names)):
             if link.is_symlink():
                 link.unlink()
-        with suppress(OSError):
-            os.removedirs(job.out / corruption / str(severity))
-    with suppress(OSError):
-        os.removedirs(job.out)
+        with suppress(OSError):                      # where it holds something
+            os.rmdir(top)
 
 
 class _Writers(Dataset[tuple[int, int] | str]):
@@ -324,25 +333,65 @@ def _write(job: Job, item: Item) -> tuple[int, int]:
     return len(cells), len(job.protocol) - len(cells)
 
 
+def _is_one_file(out: Path, config: CorruptConfig, count: int) -> bool:
+    """Whether `out` is the name of one picture.
+
+    Raises:
+        UsageError: it is, and more are to be written, or they would not be PNG.
+        SegFormerError: it exists, or cannot be written.
+    """
+    if not out.suffix or out.is_dir() or (config.out or "").endswith(("/", os.sep)):
+        return False
+    if count > 1:
+        raise UsageError(
+            f"-o {out} is a file, {count} are to be written",
+            hint=f"give a folder: -o {out.stem}/, or one picture, one of --corruptions and one of --severities",
+        )
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"-o {out}: pictures are written as PNG", hint=f"-o {out.with_suffix('.png')}")
+    refuse_unwritable([out], force=config.force)
+    return True
+
+
+def _refuse_inside(out: Path, config: CorruptConfig) -> None:
+    """Nothing where the next call will not take for its pictures what this one writes."""
+    for text in config.inputs:
+        place = Path(text.partition(":")[2] or text).expanduser()
+        if place.is_dir() and place.resolve() in (out.resolve(), *out.resolve().parents):
+            raise UsageError(
+                f"-o {out} lies in {place}, whose pictures are to be corrupted", hint="name a folder beside it"
+            )
+
+
 def _linked(job: Job) -> Iterator[str]:
-    """The folder of the masks, now linked into every variant, which is a data set by itself then; why not, if not."""
+    """The masks and the lists beside them, now linked into every variant: each is a data set then; why not, if not."""
     if job.split is None or not job.split.labelled:
         return
-    mask = job.split.pairs[0].mask
-    assert mask is not None
-    masks = mask.relative_to(job.split.root).parts[0]
-    if masks in {item.relative.parts[0] for item in job.items}:
-        yield f"masks are not linked: they lie in one folder with the pictures, {masks}"
+    masks = _top_of_masks(job.split)
+    if masks is None:
+        yield "masks are not linked: they lie in one folder with the pictures"
         return
+    lists = [path.relative_to(job.split.root) for path in sorted(job.split.root.glob("*.txt"))]
     for corruption, severity in job.protocol.cells:
-        link = job.out / corruption / str(severity) / masks
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
+        for relative in (masks, *lists):
+            link, target = job.out / corruption / str(severity) / relative, (job.split.root / relative).resolve()
+            link.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.symlink((job.split.root / masks).resolve(), link, target_is_directory=True)
+                if not link.exists():
+                    os.symlink(target, link, target_is_directory=target.is_dir())
             except (NotImplementedError, PermissionError) as error:
                 yield f"masks are not linked: {error}; copy {masks} into every variant"
                 return
+
+
+def _top_of_masks(split: Split) -> Path | None:
+    """The uppermost folder, from the root on, that holds masks and no picture; None where there is none."""
+    pictures = {parent for pair in split.pairs for parent in pair.image.relative_to(split.root).parents}
+    mask = split.pairs[0].mask
+    assert mask is not None
+    downwards = [*mask.relative_to(split.root).parents][::-1]
+    return next((place for place in downwards if place not in pictures), None)
+
 
 
 def _as_it_is(item: Any) -> Any:

@@ -13,6 +13,7 @@ from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import DemoConfig, EvalConfig, ExportConfig, PredictConfig, RobustConfig
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
+from segformer_cli.errors import SegFormerError
 from segformer_cli.images import Picture, read_image
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.reports.page import Page, write_page
@@ -24,7 +25,7 @@ from segformer_cli.robustness.source import Source
 from segformer_cli.settings import checked
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.evaluation_report import class_table
-from segformer_cli.workflows.exporting import Export, export
+from segformer_cli.workflows.exporting import Export, export_model
 from segformer_cli.workflows.prediction import Prediction, Predictor, predict
 from segformer_cli.workflows.results import numbered_folder
 from segformer_cli.workflows.robust_report import curves_part, grid_part
@@ -32,7 +33,7 @@ from segformer_cli.workflows.robust_result import RobustResult
 from segformer_cli.workflows.robustness import eval_robust
 from segformer_cli.workflows.scorecard import Evaluation
 
-PAGE = "demo.html"
+PAGE, FILE = "demo.html", "sample.pt"
 WEIGHTS = DATA = "sample"
 SCENES = 3
 CORRUPTED = 2
@@ -83,7 +84,12 @@ def demo(config: DemoConfig, progress: bool | ProgressListener = False) -> Demo:
     place = nullcontext(config.out) if config.out else numbered_folder("demo")
     with listening(progress) as listener, place as folder:
         out = Path(folder)
-        refuse_unwritable([out / PAGE], force=config.force)
+        # What the last step would write over must not stop it after all the others.
+        places = [out / name for name in ("masks", "scores", "robust")]
+        there = next((place for place in places if place.exists()), None)
+        if there is not None and not config.force:
+            raise SegFormerError(f"{there} exists already", where=str(there), hint="name another -o, or add --force")
+        refuse_unwritable([out / PAGE, out / FILE], force=config.force)
         return _tour(out, config, listener)
 
 
@@ -93,7 +99,7 @@ def _tour(out: Path, config: DemoConfig, progress: ProgressListener) -> Demo:
     def step(text: str) -> None:
         progress(Progress("demo", 0, message=f"$ segformer {text}"))
 
-    masks, scores, file, robust = out / "masks", out / "scores", out / "sample.pt", out / "robust"
+    masks, scores, file, robust = out / "masks", out / "scores", out / FILE, out / "robust"
     common: dict[str, Any] = {"device": config.device, "force": config.force}
     step(f"predict sample -w sample -o {masks} --save mask,overlay")
     drawn = PredictConfig(inputs=(DATA,), weights=WEIGHTS, out=str(masks), save=("mask", "overlay"), **common)
@@ -101,7 +107,8 @@ def _tour(out: Path, config: DemoConfig, progress: ProgressListener) -> Demo:
     step(f"eval -w sample -o {scores}")
     score = evaluate(EvalConfig(weights=WEIGHTS, data=DATA, out=str(scores), **common), progress)
     step(f"export -w sample -f torchscript -o {file}")
-    exported = export(ExportConfig(weights=WEIGHTS, out=str(file), force=config.force), progress)
+    as_torchscript = ExportConfig(weights=WEIGHTS, format="torchscript", out=str(file), force=config.force)
+    exported = export_model(as_torchscript, progress)
     step(f"eval-robust --cityscapes-c -w sample --limit {CORRUPTED} -o {robust}")
     few = RobustConfig(weights=WEIGHTS, data=DATA, limit=CORRUPTED, cityscapes_c=True, out=str(robust), **common)
     found = eval_robust(few, progress)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 from pathlib import Path
@@ -32,6 +34,7 @@ from segformer_cli.workflows.calibrating import calibrated_path, write_calibrate
 from segformer_cli.workflows.class_match import named_groups
 from segformer_cli.workflows.evaluation_report import write_report
 from segformer_cli.workflows.measurements import PIXELS_FOR_TEMPERATURE, Measurements, Wanted, instance_file, joined
+from segformer_cli.workflows.memory import memory_told
 from segformer_cli.workflows.results import result_paths, write_results
 from segformer_cli.workflows.scorecard import (
     Evaluation,
@@ -44,8 +47,18 @@ from segformer_cli.workflows.scorecard import (
     summarise,
     with_interval,
     with_measurements,
+    without_uncounted,
 )
-from segformer_cli.workflows.sources import Source, default_weights, folder_source, refuse_gaps, source_of
+from segformer_cli.workflows.sources import (
+    Source,
+    check_local_weights,
+    default_weights,
+    folder_source,
+    refuse_gaps,
+    source_of,
+)
+
+_LESS_MEMORY = "a smaller --size or scales; fewer --batch-size and --workers"
 
 
 def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> Evaluation:
@@ -58,9 +71,10 @@ def evaluate(config: EvalConfig, progress: bool | ProgressListener = False) -> E
 
     Raises:
         DataError: the split has no labels, or its classes are not those of the weights.
+        EnvironmentLacksError: the memory is not enough.
         UsageError: no weights are named and none belong to the data, or settings contradict each other.
     """
-    with listening(progress) as listener, process_group() as group:
+    with memory_told(_LESS_MEMORY), listening(progress) as listener, process_group() as group:
         return _evaluate(config, listener, group)
 
 
@@ -83,7 +97,10 @@ def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> E
         settings=changed(config),
         device=source.device,
         precision=source.precision,
+        passed=None if config.min_miou is None else result.miou >= config.min_miou,
     )
+    if source.match is not None:
+        result = without_uncounted(result, source.match.unknown_to_weights)
     result = _with_interval(with_measurements(result, found), found, config, clusters)
     if config.fit_temperature:
         result = dataclasses.replace(result, temperature=fit_temperature(*found.sampled))
@@ -92,7 +109,7 @@ def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> E
 
 
 def plan(config: EvalConfig) -> str:
-    """What `evaluate` would do, in one sentence; nothing is read but the list of pictures.
+    """What `evaluate` would do, in one sentence; no picture is read, and no weights but those that lie here.
 
     Raises:
         SegFormerError: as `evaluate`, for what can be known beforehand.
@@ -102,6 +119,7 @@ def plan(config: EvalConfig) -> str:
     _clusters(config, whole)
     if config.weights:
         check_weights(config.weights, offline=config.offline)
+        check_local_weights(config, whole)
     else:
         folder_source(config, whole)
     what = f"the masks in {config.predictions}" if config.predictions else config.weights
@@ -110,7 +128,7 @@ def plan(config: EvalConfig) -> str:
 
 def _checked(config: EvalConfig) -> tuple[EvalConfig, Split]:
     """The config with its weights named, and the whole split it speaks of; what has no meaning is refused."""
-    config = checked(config)
+    config = checked(config, EvalConfig)
     config = dataclasses.replace(config, dialect=check_dialects(config.dialect))
     _refuse_contradictions(config)
     if not config.predictions and not config.weights:
@@ -214,14 +232,19 @@ def _measured(config: EvalConfig, source: Source, progress: ProgressListener, gr
             sampled=max(1, PIXELS_FOR_TEMPERATURE // len(split)) if config.fit_temperature else 0,
         ),
     )
-    pace = Pace(batch_size=config.batch_size, workers=config.workers, shard=group.rank, shards=group.size)
-    share = len(range(pace.shard, len(split), pace.shards))
-    for each in told(source.judged(split, pace), share, progress if group.leads else ignore_progress):
-        found.add(each)
-        if config.submission:
-            K = len(split.class_names)
-            ids = np.where(each.mask < K, each.mask, split.ignore_index).astype(mask_dtype(K))
-            write_submission(Path(config.submission), split, each.pair, ids, force=config.force)
+    share = len(range(group.rank, len(split), group.size))
+    workers = min(config.workers, share)
+    pace = Pace(batch_size=config.batch_size, workers=workers, shard=group.rank, shards=group.size)
+    # Here too, where the other processes are told of it.
+    with memory_told(_LESS_MEMORY), warnings.catch_warnings():
+        # What torch says of many workers, twice, `_warnings` says once.
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        for each in told(source.judged(split, pace), share, progress if group.leads else ignore_progress):
+            found.add(each)
+            if config.submission:
+                K = len(split.class_names)
+                ids = np.where(each.mask < K, each.mask, split.ignore_index).astype(mask_dtype(K))
+                write_submission(Path(config.submission), split, each.pair, ids, force=config.force)
     return found
 
 
@@ -237,7 +260,9 @@ def _with_interval(
 def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wanted) -> tuple[str, ...]:
     """What to know before trusting the numbers."""
     split = source.split
-    found = [split.note] if split.note else []
+    found = [text for text in (split.note, source.note) if text]
+    if (workers := min(config.workers, len(split))) > (cores := _cores()):
+        found.append(f"{workers} workers share {cores} {'core' if cores == 1 else 'cores'}: fewer may be faster")
     if not split.labelled:
         found.append(f"split {split.name!r} of {split.data} has no labels: masks were written, there is no score")
     elif result.miou_ci95 is not None and not config.group_images and (
@@ -262,6 +287,11 @@ def _warnings(config: EvalConfig, source: Source, result: Evaluation, wanted: Wa
             "every pixel is right"
         )
     return tuple(found)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _written(config: EvalConfig, source: Source, result: Evaluation, found: Measurements) -> Evaluation:

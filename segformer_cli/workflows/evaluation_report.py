@@ -65,13 +65,14 @@ def write_report(
     parts: list[Part] = []
     if result.warnings:
         parts.append(Notes(result.warnings))
-    parts += [_headline(result), _figures(result), class_table(result, source.split.palette)]
-    if result.groups:
-        parts.append(_groups(result))
-    if result.dialects:
-        parts.append(_dialects(result))
-    names = tuple(row.name for row in result.per_class)
-    parts.append(_heat_map(names, result))
+    parts += [_headline(result), _figures(result)]
+    if result.defined:
+        parts.append(class_table(result, source.split.palette))
+        if result.groups:
+            parts.append(_groups(result))
+        if result.dialects:
+            parts.append(_dialects(result))
+        parts.append(_heat_map(tuple(row.name for row in result.per_class), result))
     if result.calibration is not None and result.labelled:
         parts.append(_calibration(result.calibration))
     per_image = found.counts.mious.tolist()
@@ -140,7 +141,7 @@ def class_table(result: Evaluation, palette: Sequence[Colour]) -> Table:
             row.dice,
             *(getattr(row, name) for name in asked.values()),
             *(row.iou_by_size or ()),
-            row.pixels,
+            None if row.counted is False else row.pixels,
         )
         for row in rows
     ]
@@ -150,9 +151,9 @@ def class_table(result: Evaluation, palette: Sequence[Colour]) -> Table:
 def _groups(result: Evaluation) -> Table:
     weighted = any(row.iiou is not None for row in result.groups)
     columns = [Column("group"), Column("classes"), Column("IoU", "bar"), Column("acc", "share")]
-    columns += [Column("iIoU", "share")] if weighted else []
+    columns += [*([Column("iIoU", "share")] if weighted else []), Column("pixels", "count")]
     rows = tuple(
-        (row.name, ", ".join(row.classes), row.iou, row.acc, *((row.iiou,) if weighted else ()))
+        (row.name, ", ".join(row.classes), row.iou, row.acc, *((row.iiou,) if weighted else ()), row.pixels)
         for row in result.groups
     )
     return Table(tuple(columns), rows, title="Groups", note="Classes of a group count as one.")

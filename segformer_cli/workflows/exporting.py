@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,19 @@ from torch import Tensor
 import segformer_cli
 from segformer_cli.atomic import refuse_existing, refuse_unwritable, replacing
 from segformer_cli.config import ExportConfig
-from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.errors import UsageError, did_you_mean
-from segformer_cli.export.torchscript import add_metadata, load_torchscript, write_torchscript
-from segformer_cli.export.verify import Verification, random_pictures, verify
+from segformer_cli.errors import UsageError, WeightsError, did_you_mean
+from segformer_cli.export.extras import needed
+from segformer_cli.export.formats import FORMATS, Format
+from segformer_cli.export.verify import Network, Verification, random_pictures, verify
 from segformer_cli.images import read_image
-from segformer_cli.model.header import config_to_json
+from segformer_cli.model.header import ModelConfig, config_to_json
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.settings import checked
-
-SUFFIXES = {"torchscript": ".pt"}
-"""The formats there are, and how their files end."""
 
 FAILED = ".failed"
 """What the name of a file ends in that is not verified yet, or has failed."""
@@ -56,7 +54,7 @@ class Export:
         }
 
 
-def export(config: ExportConfig, progress: bool | ProgressListener = False) -> Export:
+def export_model(config: ExportConfig, progress: bool | ProgressListener = False) -> Export:
     """The weights as a file for another runtime, loaded there and compared with the network on real pictures.
 
     A file that is off by more than the tolerance keeps the ending `.failed`.
@@ -74,7 +72,11 @@ def export(config: ExportConfig, progress: bool | ProgressListener = False) -> E
         config, path = _checked(config)
         assert config.weights
         model = load_model(config.weights, offline=config.offline, progress=listener)
-        split = open_data(config.data, config.split).first(REAL_PICTURES) if config.verify else None
+        if not isinstance(model, SegFormer):
+            raise WeightsError(f"{config.weights} is an exported file already", hint="name the weights it came from")
+        split = None
+        if config.verify:
+            split = open_pictures(config.data, config.split, model.config.class_names).first(REAL_PICTURES)
         listener(Progress("export", 0, message=f"writing {path}"))
         return _written(config, path, model, split)
 
@@ -83,7 +85,7 @@ def plan(config: ExportConfig) -> str:
     """What `export` would do, in one sentence.
 
     Raises:
-        SegFormerError: as `export`, for what can be known beforehand.
+        SegFormerError: as `export_model`, for what can be known beforehand.
     """
     config, path = _checked(config)
     check = ", and compare the two" if config.verify else ", unverified"
@@ -95,33 +97,46 @@ def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
     config = checked(config)
     if not config.weights:
         raise UsageError("no weights are named", hint="add -w WEIGHTS")
-    if config.format not in SUFFIXES:
-        hint = did_you_mean(config.format, SUFFIXES)
+    kind = _format(config)
+    path = Path(config.out or ".")
+    if path.is_dir() or (config.out or "").endswith(("/", os.sep)):
+        path = path / f"{Path(config.weights).stem}{kind.suffix}"
+    if path.suffix.lower() != kind.suffix:
+        hint = f"-o {path.with_suffix(kind.suffix)}"
+        raise UsageError(f"-o {path}: a file of {kind.name} ends in {kind.suffix}", hint=hint)
+    for package in kind.packages if config.verify else kind.packages[:-1]:
+        needed(package)
+    refuse_unwritable([path], force=config.force)
+    return replace(config, format=kind.name), path
+
+
+def _format(config: ExportConfig) -> Format:
+    """The format that is named, or that the ending of the file asks for."""
+    if config.format is None:
+        ending = Path(config.out or "").suffix.lower()
+        found = next((each for each in FORMATS.values() if each.suffix == ending), None)
+        if found is None:
+            raise UsageError("no format is named", hint=f"add -f {' or -f '.join(FORMATS)}")
+        return found
+    if config.format not in FORMATS:
+        hint = did_you_mean(config.format, FORMATS)
         if config.format in ("hf", "official"):
             hint = f"that is a format of weights: segformer weights convert {config.weights} --to {config.format}"
         raise UsageError(f"there is no export format {config.format!r}", hint=hint)
-    suffix = SUFFIXES[config.format]
-    out = config.out or f"{Path(config.weights).stem}{suffix}"
-    path = Path(out)
-    if path.is_dir() or out.endswith(("/", os.sep)):
-        path = path / f"{Path(config.weights).stem}{suffix}"
-    if path.suffix.lower() != suffix:
-        hint = f"-o {path.with_suffix(suffix)}"
-        raise UsageError(f"-o {path}: a file of {config.format} ends in {suffix}", hint=hint)
-    refuse_unwritable([path], force=config.force)
-    return config, path
+    return FORMATS[config.format]
 
 
 def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | None) -> Export:
+    assert config.format
+    kind, found = FORMATS[config.format], None
     segmenter = Segmenter.of(model, torch.device("cpu"))
-    found = None
     # It bears this name until it has passed.
     unproven = path.with_name(path.name + FAILED)
     with replacing(unproven, force=True) as temporary:
-        write_torchscript(segmenter.model, segmenter.config.in_channels, temporary)
+        kind.write(segmenter.model, segmenter.config.in_channels, temporary)
         if split is not None:
-            found = _verified(model, segmenter, temporary, split)
-        add_metadata(temporary, _metadata(segmenter, found))
+            found = _verified(model, segmenter, kind.load(temporary), split)
+        kind.add_metadata(temporary, _metadata(model.config, found))
     if found is None or found.verdict == "pass":
         refuse_existing(path, force=config.force)
         os.replace(unproven, path)
@@ -129,10 +144,10 @@ def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | 
         path = unproven
     licence = segmenter.config.licence
     notes = (f"contains weights of others: {licence}",) if licence else ()
-    return Export(config.format, str(path), path.stat().st_size, found, notes)
+    return Export(kind.name, str(path), path.stat().st_size, found, notes)
 
 
-def _verified(model: SegFormer, segmenter: Segmenter, path: Path, split: Split) -> Verification:
+def _verified(model: SegFormer, segmenter: Segmenter, exported: Network, split: Split) -> Verification:
     """The file in its own runtime beside the network as it was loaded, head unfolded."""
 
     def reference(images: Tensor) -> Tensor:
@@ -141,17 +156,17 @@ def _verified(model: SegFormer, segmenter: Segmenter, path: Path, split: Split) 
         return logits
 
     real = {pair.key: segmenter.prepare(read_image(pair.image))[0] for pair in split.pairs}
-    return verify(reference, load_torchscript(path), {**random_pictures(segmenter.config.in_channels), **real})
+    return verify(reference, exported, {**random_pictures(segmenter.config.in_channels), **real})
 
 
-def _metadata(segmenter: Segmenter, found: Verification | None) -> dict[str, object]:
+def _metadata(config: ModelConfig, found: Verification | None) -> dict[str, object]:
     """What a user of the file must know: what goes in, what comes out, whose it is, how far it can be trusted."""
     return {
         "version": segformer_cli.__version__,
-        "config": config_to_json(segmenter.config),
+        "config": config_to_json(config),
         "input": "pictures (B, C, H, W) float32, (pixel - mean) / std in the order of the bands, sides of 32 or more",
         "output": "logits (B, K, ceil(H / 4), ceil(W / 4)) float32",
-        "licence": segmenter.config.licence or "no third-party weights",
+        "licence": config.licence or "no third-party weights",
         "verification": _as_json(found),
     }
 

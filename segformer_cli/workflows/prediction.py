@@ -20,6 +20,7 @@ from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import PredictConfig
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.engine.device import choose_device, choose_dtype
+from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.protocol import OWN, Protocol
@@ -97,9 +98,14 @@ class Predictor:
     """
 
     def __init__(
-        self, model: SegFormer | str | Path, *, device: str = "auto", precision: str = "auto", size: str | None = None
+        self,
+        model: SegFormer | ExportedModel | str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        size: str | None = None,
     ) -> None:
-        if not isinstance(model, SegFormer):
+        if not isinstance(model, (SegFormer, ExportedModel)):
             model = load_model(model)
         if model.config is None:
             raise UsageError("the model has no .config", hint="build it with segformer_cli.build_model or load_model")

@@ -21,7 +21,7 @@ from segformer_cli.atomic import replacing
 from segformer_cli.errors import DataError, SegFormerError
 from segformer_cli.metrics.bootstrap import ImageCounts
 from segformer_cli.metrics.scores import mean
-from segformer_cli.report import as_text, report
+from segformer_cli.report import SCHEMA, as_text, report
 
 RESULT, PER_IMAGE = "result.json", "per_image.npz"
 
@@ -123,7 +123,8 @@ def read_results(path: str | Path) -> SavedResult:
         path: the folder, or one of the two files.
 
     Raises:
-        DataError: a file is missing or is not what it should be, or the two are of different scores.
+        DataError: a file is missing, is not what it should be or is of a newer segformer, or the two are of different
+            scores.
     """
     place = Path(path).expanduser()
     folder = place.parent if place.name in (RESULT, PER_IMAGE) else place
@@ -133,6 +134,7 @@ def read_results(path: str | Path) -> SavedResult:
             raise DataError(f"{folder} holds no {name}", where=str((folder / name).absolute()), hint=hint)
     try:
         document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        refuse_newer(document, folder)
         results = document["results"]
         names = [row["name"] for row in results["per_class"]]
         miou = math.nan if results["miou"] is None else float(results["miou"])
@@ -149,6 +151,21 @@ def read_results(path: str | Path) -> SavedResult:
             hint="the two files are of different scores: score again",
         )
     return SavedResult(folder, results, counts)
+
+
+def refuse_newer(document: object, folder: Path) -> None:
+    """Nothing where the object of a result.json has a form that is known here.
+
+    Raises:
+        DataError: a later segformer wrote it.
+    """
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise DataError(
+            f"{RESULT} was written by a newer segformer: its schema is {schema}, this one reads up to {SCHEMA}",
+            where=str(folder / RESULT),
+            hint="install a newer segformer, or score again",
+        )
 
 
 def _read_counts(path: Path, num_classes: int) -> ImageCounts:

@@ -47,6 +47,7 @@ class RobustCounts:
         self._shape = len(self.place), len(split.class_names)
         self._sums = _Sums(*self._shape)
         self._unsaved = _Sums(*self._shape)
+        self.damaged = 0
         self.pictures: dict[int, PictureCounts] = {}
         self.failed: dict[int, str] = {}
         self._on_the_way: dict[int, _Picture] = {}
@@ -125,8 +126,7 @@ class RobustCounts:
         fresh = sorted(set(self.pictures) - self._saved)
         if not fresh:
             return
-        number = len(list(folder.glob("*.npz"))) if folder.is_dir() else 0
-        with replacing(folder / f"{number:06d}.npz") as temporary, temporary.open("wb") as file:
+        with replacing(folder / f"{fresh[0]:06d}.npz") as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 settings=np.array(_text(settings)),
@@ -143,11 +143,16 @@ class RobustCounts:
     def load(self, folder: Path, settings: Mapping[str, object]) -> None:
         """Goes on from what `save` wrote; a folder that is not there is no state.
 
+        A file of it that is damaged goes: its pictures are taken again.
+
         Raises:
-            DataError: a file of it cannot be read, or the state is that of a run with other settings.
+            DataError: the state is that of a run with other settings.
         """
         for path in sorted(folder.glob("*.npz")):
-            saved = _read(path)
+            saved = _read_or_remove(path)
+            if saved is None:
+                self.damaged += 1
+                continue
             if str(saved["settings"]) != _text(settings):
                 raise _of_another_run(path, json.loads(str(saved["settings"])), json.loads(_text(settings)))
             self._sums.confusion += saved["confusion"]
@@ -156,6 +161,14 @@ class RobustCounts:
             for row, index in enumerate(saved["indices"].tolist()):
                 self.pictures[index] = PictureCounts(str(saved["target_sha256"][row]), saved["pixels"][row])
         self._saved = set(self.pictures)
+
+
+def _read_or_remove(path: Path) -> dict[str, NDArray[Any]] | None:
+    """A file of a state; None where it was damaged, and is gone now."""
+    with suppress(DataError):
+        return _read(path)
+    path.unlink()
+    return None
 
 
 def saved_settings(folder: Path) -> str | None:

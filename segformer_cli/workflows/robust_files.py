@@ -67,15 +67,18 @@ def write_robust(folder: Path, result: RobustResult, counts: RobustCounts, *, fo
             predicted=np.stack([each.predicted for each in of_cell]),
             true=np.stack([each.true for each in of_cell]),
         )
-    rows = [*published_rows(), result.row]
-    for path, text in ((markdown, markdown_table(rows)), (latex, latex_table(rows))):
-        with replacing(path, force=force) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    written = [per_image, document]
+    if result.in_table5:
+        rows = [*published_rows(), result.row]
+        for path, text in ((markdown, markdown_table(rows)), (latex, latex_table(rows))):
+            with replacing(path, force=force) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        written += [markdown, latex]
     # Last, since a reader looks for it first.
     with replacing(document, force=force) as temporary:
-        paths = [str(path) for path in robust_paths(folder)]
+        paths = [str(path) for path in written]
         temporary.write_text(as_text(report(COMMAND, result.to_json(), result.warnings, paths)) + "\n", "utf-8")
-    return robust_paths(folder)
+    return tuple(written)
 
 
 def is_robust(path: str | Path) -> bool:
@@ -124,6 +127,8 @@ def saved_reference(path: str | Path, cells: Sequence[Cell]) -> Reference:
         DataError: it cannot be read.
     """
     saved = read_robust(path)
+    if not saved.results.get("labelled", True):
+        raise DataError(f"{path} was made without labels: there is no CD beside it", where=str(saved.folder.absolute()))
     known = (row for row in saved.results["grid"] if row["miou"] is not None)
     grid = {Cell(row["corruption"], row["severity"]): row["miou"] for row in known}
     clean = saved.results["clean_miou"]

@@ -16,6 +16,7 @@ from segformer_cli.data.layouts import acdc
 from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, choose_dtype, default_workers
+from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
 from segformer_cli.errors import DataError, UsageError
@@ -26,7 +27,7 @@ from segformer_cli.reports.page import refuse_other_than_html
 from segformer_cli.robustness.corrupter import Corrupter
 from segformer_cli.robustness.degradation import Reference
 from segformer_cli.robustness.frost import textures_from
-from segformer_cli.robustness.protocols import DEFAULT, NONE, RobustProtocol, choose_robust_protocol
+from segformer_cli.robustness.protocols import DEFAULT, NONE, RobustProtocol, choose_robust_protocol, severities_of
 from segformer_cli.robustness.published import TABLE5, reference
 from segformer_cli.settings import checked
 from segformer_cli.workflows.claims import is_claimed
@@ -67,20 +68,24 @@ class Job:
     precision: str
     conditions: Mapping[str, tuple[int, ...]]
 
-    @property
-    def sentence(self) -> str:
-        """How the scores come about."""
+    def sentence(self, through: int) -> str:
+        """How the scores come about, of as many pictures as are through all cells."""
         N, data = len(self.split), f"{self.split.data} {self.split.name}"
         images = f"{N} of {self.of_all} images, evenly spaced," if self.of_all > N else f"{N} images"
+        if through < N:
+            images += f" ({N - through} failed)"
         how = "" if self.precision == "fp32" else f", in {self.precision}"
         chance = f"seed {self.corrupter.seed}, {self.corrupter.mode} random numbers"
         order = "" if self.corrupter.channel_order == "rgb" else ", channels in the order bgr"
         if "frost" in self.protocol.corruptions:
             order += ", drawn frost" if self.corrupter.frost is None else ", the original frost"
         corrupted = f"and under {self.protocol}, {chance}{order}; corrupted at their own size, then"
+        counted = "counted at label size, classes in neither map left out of the mean"
+        if not self.split.labelled:
+            counted = "no labels: masks beside those of the clean pictures, at the pictures' own size"
         return (
             f"{images} of {data}, each as it is {corrupted if self.protocol.cells else 'and no other way;'} "
-            f"{self.segmenter.protocol}{how}; counted at label size, classes in neither map left out of the mean"
+            f"{self.segmenter.protocol}{how}; {counted}"
         )
 
 
@@ -113,7 +118,14 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     segmenter, precision = _segmenter(config, model)
     whole = _open(config, segmenter.config.class_names)
     split = whole.spread(config.limit)
-    check_classes(segmenter.config, split)
+    _check_classes(segmenter, split)
+    if not split.labelled and not protocol.cells:
+        raise UsageError(
+            f"split {split.name!r} of {split.data} has no labels, and nothing is to be corrupted: nothing is measured",
+            hint="leave out protocol none, or name --corruptions",
+        )
+    if against is not None:
+        _refuse_nothing_in_common(against, protocol)
     clusters = None
     if config.group_images:
         keys = [pair.key for pair in split.pairs]
@@ -121,7 +133,7 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     segmenter = replace(segmenter, protocol=chosen_protocol(_as_eval(config), segmenter.config, split))
     state = _state(config, protocol, split, segmenter, precision) | {"weights": _digest(model)}
     return Job(
-        config=config,
+        config=replace(config, split=split.name),
         split=split,
         of_all=len(whole),
         segmenter=segmenter,
@@ -134,6 +146,24 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
         workers=default_workers() if config.workers is None else config.workers,
         precision=precision,
         conditions=_conditions(config, split),
+    )
+
+
+def _check_classes(segmenter: Segmenter, split: Split) -> None:
+    try:
+        check_classes(segmenter.config, split)
+    except DataError as error:
+        error.hint = "take weights of these classes; eval --by-name scores others, without corruptions"
+        raise
+
+
+def _refuse_nothing_in_common(against: Reference, protocol: RobustProtocol) -> None:
+    asked = severities_of(protocol.cells)
+    if any(against.severities.get(name) == severities for name, severities in asked.items()):
+        return
+    raise UsageError(
+        f"{against.name} has no corruption of {protocol.name} over the same severities: there is no CD",
+        hint="leave out --cd-reference, or take its own protocol",
     )
 
 
@@ -161,9 +191,8 @@ def _default_data_note() -> str:
 def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
     """The config with its data and weights named, and the corruptions it asks for; what has no meaning is refused."""
     config = checked(config)
-    if config.cityscapes_c and (config.protocol not in (None, DEFAULT) or config.corruptions):
-        named = ", ".join(config.corruptions) if config.corruptions else config.protocol
-        where = f"beside {named}"
+    if config.cityscapes_c and config.protocol not in (None, DEFAULT):
+        where = f"beside {config.protocol}"
         raise UsageError("--cityscapes-c is a protocol of its own", where=where, hint="leave one of the two out")
     if config.resolution_sweep and config.window:
         raise UsageError("the sweep chooses its own windows", hint="leave out window, or --resolution-sweep")
@@ -182,7 +211,7 @@ def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
     return config, protocol
 
 
-def _segmenter(config: RobustConfig, model: SegFormer) -> tuple[Segmenter, str]:
+def _segmenter(config: RobustConfig, model: SegFormer | ExportedModel) -> tuple[Segmenter, str]:
     """The network where it is to run, and in which precision."""
     device = choose_device(config.device)
     # A score is fp32 unless another precision is asked for: that is what others' scores are.
@@ -234,8 +263,10 @@ def _state(
     }
 
 
-def _digest(model: SegFormer) -> str:
-    """SHA-256 of the network's parameters and statistics."""
+def _digest(model: SegFormer | ExportedModel) -> str:
+    """Of the network's parameters and buffers, or of an exported file."""
+    if isinstance(model, ExportedModel):
+        return model.sha256
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())

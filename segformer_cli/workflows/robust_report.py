@@ -40,7 +40,7 @@ from segformer_cli.reports.parts import (
 from segformer_cli.reports.thumbnails import CONTACT_BYTES, CONTACT_SIDE, mask_thumbnail, picture_thumbnail
 from segformer_cli.robustness import protocols
 from segformer_cli.robustness.protocols import CATEGORY_OF, PAPER_CORRUPTIONS, SEVERITIES, RobustProtocol
-from segformer_cli.robustness.scores import Robustness
+from segformer_cli.robustness.scores import Robustness, mean
 from segformer_cli.robustness.source import Source
 from segformer_cli.robustness.table5 import SHORT, TableRow, published_rows
 from segformer_cli.workflows.robust_job import Job
@@ -76,10 +76,12 @@ def write_robust_report(path: Path, job: Job, result: RobustResult, shown: Shown
     parts += [_headline(result), _figures(result)]
     if result.grid:
         parts += [grid_part(result), curves_part(result)]
-    if result.labelled and any(name in PAPER_CORRUPTIONS for name in result.found.means):
+    if result.in_table5:
         parts.append(_beside_table5(result.row))
     if result.labelled and result.grid:
         parts.append(_classes(result, job.split))
+    if result.against is not None or (result.clean_ece is not None and result.grid):
+        parts.append(_more_of_corruptions(result))
     parts += [
         _clean_scores(title, rows)
         for title, rows in (("Clean, at other sizes", result.resolutions), ("Clean, by condition", result.conditions))
@@ -110,9 +112,10 @@ def _figures(result: RobustResult) -> Figures:
         if found.worst is not None:
             figures.append(Figure("worst corruption", found.worst.corruption.replace("_", " ")))
     if result.against is not None:
+        known = sum(not math.isnan(value) for value in result.against.cd.values())
         figures += [
-            Figure(f"mCD beside {result.against.reference}", result.against.mcd),
-            Figure("mrCD", result.against.mrcd),
+            Figure(f"mCD beside {result.against.reference}, {known} corruptions", result.against.mcd, "number"),
+            Figure("mrCD", result.against.mrcd, "number"),
         ]
     if result.grid and result.labelled:
         figures.append(Figure("pixels that keep their class", result.stability.mean))
@@ -216,6 +219,24 @@ def _classes(result: RobustResult, split: Split) -> Table:
         for row in worst_first
     )
     return Table(columns, rows, "Classes, those that lose most first", "Corrupted: the mean over corruptions.", ends=50)
+
+
+def _more_of_corruptions(result: RobustResult) -> Table:
+    """CD, rCD and the calibration error of each corruption, as far as they were asked for."""
+    columns = [Column("corruption")]
+    cells: dict[str, list[Cell]] = {name: [_words(name)] for name in result.cells.corruptions}
+    note = ""
+    if result.against is not None:
+        columns += [Column("CD", "number"), Column("rCD", "number")]
+        note = f"CD and rCD: 1 is what {result.against.reference} loses. "
+        for name, row in cells.items():
+            row += [result.against.cd[name], result.against.rcd[name]]
+    if result.clean_ece is not None:
+        columns.append(Column("ECE", "number"))
+        note += f"ECE: the mean over severities; clean {result.clean_ece:.4f}."
+        for name, row in cells.items():
+            row.append(mean(cell.ece for cell in result.grid if cell.corruption == name and cell.ece is not None))
+    return Table(tuple(columns), tuple(map(tuple, cells.values())), "More of each corruption", note)
 
 
 def _clean_scores(title: str, rows: tuple[CleanScore, ...]) -> Table:

@@ -16,7 +16,7 @@ from segformer_cli.metrics.bootstrap import ImageCounts, bounds, miou_interval, 
 from segformer_cli.metrics.calibration import calibration
 from segformer_cli.metrics.scores import Floats, mean, scores
 from segformer_cli.robustness.degradation import Degradation, Reference, degradation
-from segformer_cli.robustness.protocols import Cell, RobustProtocol
+from segformer_cli.robustness.protocols import PAPER_CORRUPTIONS, Cell, RobustProtocol
 from segformer_cli.robustness.scores import NAN, ClassDrop, Robustness, class_drop, mean_without, robustness
 from segformer_cli.robustness.table5 import TableRow, row_of
 from segformer_cli.workflows.robust_counts import RobustCounts
@@ -120,6 +120,26 @@ class RobustResult:
     artifacts: tuple[str, ...] = ()
 
     @property
+    def clean_miou(self) -> float:
+        """Of the pictures as they are."""
+        return self.found.clean
+
+    @property
+    def mean_miou(self) -> float:
+        """The mean over corruptions."""
+        return self.found.mean
+
+    @property
+    def retention(self) -> float:
+        """The share of `clean_miou` that `mean_miou` is."""
+        return self.found.retention
+
+    @property
+    def in_table5(self) -> bool:
+        """Whether there is anything to set beside the published rows."""
+        return self.labelled and any(name in PAPER_CORRUPTIONS for name in self.found.means)
+
+    @property
     def row(self) -> TableRow:
         """As Table 5 would print it."""
         weights, data = (str(self.settings.get(name)) for name in ("weights", "data"))
@@ -155,7 +175,11 @@ class RobustResult:
         if self.against is not None:
             beside = self.against
             document |= {"cd": dict(beside.cd), "rcd": dict(beside.rcd), "mcd": beside.mcd, "mrcd": beside.mrcd}
-            document |= {"cd_reference": beside.reference, "cd_left_out": dict(beside.left_out)}
+            document |= {
+                "mcd_without_frost": mean_without(beside.cd, ["frost"]),
+                "cd_reference": beside.reference,
+                "cd_left_out": dict(beside.left_out),
+            }
         if self.clean_ece is not None:
             document["clean_ece"] = self.clean_ece
         for name in ("resolutions", "conditions"):

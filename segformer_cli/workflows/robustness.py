@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,16 +12,19 @@ import numpy as np
 
 from segformer_cli.config import RobustConfig
 from segformer_cli.engine.corrupted import CorruptedMask, Spent, Unreadable, judge_corrupted
-from segformer_cli.errors import DataError
+from segformer_cli.errors import DataError, Interrupted
 from segformer_cli.metrics.clusters import dependence_warning
 from segformer_cli.metrics.scores import iou, means
 from segformer_cli.progress import Progress, ProgressListener, listening
+from segformer_cli.robustness.degradation import Degradation
+from segformer_cli.robustness.published import TABLE5
+from segformer_cli.robustness.scores import mean_without
 from segformer_cli.settings import changed
 from segformer_cli.workflows.claims import claimed
 from segformer_cli.workflows.estimate import time_estimate
 from segformer_cli.workflows.resolutions import sweep, sweep_protocols
 from segformer_cli.workflows.robust_counts import RobustCounts, forget
-from segformer_cli.workflows.robust_files import write_robust
+from segformer_cli.workflows.robust_files import read_robust, write_robust
 from segformer_cli.workflows.robust_job import STATE, Job, prepared
 from segformer_cli.workflows.robust_report import Shown, write_robust_report
 from segformer_cli.workflows.robust_result import (
@@ -33,7 +37,7 @@ from segformer_cli.workflows.robust_result import (
 )
 
 STAGE = "corrupted"
-SAVE_EVERY_S = 30.0
+SAVE_EVERY_S = 10.0
 
 
 def eval_robust(config: RobustConfig, progress: bool | ProgressListener = False) -> RobustResult:
@@ -62,12 +66,22 @@ def _run(job: Job, progress: ProgressListener) -> RobustResult:
     if job.config.force:
         forget(state)
     counts.load(state, job.state)
+    if counts.damaged:
+        text = f"{counts.damaged} of the files that {job.folder} goes on from are damaged: their images are taken again"
+        progress(Progress(STAGE, 0, message=text))
     if counts.pictures:
         done = f"going on with {job.folder}: {len(counts.pictures)} of {len(job.split)} images are done"
         progress(Progress(STAGE, 0, message=done))
     spent = Spent()
     shown = Shown(job.protocol) if job.config.report else None
-    _count(job, counts, spent, shown, progress)
+    try:
+        _count(job, counts, spent, shown, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped after {len(counts.pictures)} of {len(job.split)} images",
+            where=str(job.folder),
+            hint="they are kept: the same command goes on from there",
+        ) from None
     if not counts.pictures:
         first = next(iter(counts.failed.values()))
         raise DataError(f"all {len(job.split)} pictures failed; the first: {first}", where=str(job.split.root))
@@ -85,7 +99,7 @@ def _count(job: Job, counts: RobustCounts, spent: Spent, shown: Shown | None, pr
     progress(Progress(STAGE, 0, message=estimate))
     before, total = counts.cells_done, len(left) * (len(job.protocol) + 1)
     figures: dict[str, float] = {}
-    saved = time.perf_counter()
+    saved = -math.inf
     try:
         for each in judge_corrupted(
             job.segmenter,
@@ -124,7 +138,7 @@ def _running(counts: RobustCounts) -> dict[str, float]:
 
 def _scored(job: Job, counts: RobustCounts, progress: ProgressListener) -> RobustResult:
     config = job.config
-    result = summarise(counts, job.protocol, job.sentence, job.clusters, config.resamples)
+    result = summarise(counts, job.protocol, job.sentence(len(counts.pictures)), job.clusters, config.resamples)
     if job.reference is not None and result.labelled:
         result = measured_against(result, job.reference)
     frost_is_drawn = "frost" in job.protocol.corruptions and job.corrupter.frost is None
@@ -170,8 +184,24 @@ def _warnings(job: Job, result: RobustResult) -> Iterator[str]:
         yield dependence
     if "frost" in job.protocol.corruptions and job.corrupter.frost is None:
         yield "frost: drawn textures, not comparable with published figures; --frost-dir takes the originals"
+    if result.against is not None:
+        yield from _beside_others(job, result.against)
     for failed in result.failed:
         yield f"{failed.input}: {failed.error}"
+
+
+def _beside_others(job: Job, against: Degradation) -> Iterator[str]:
+    """What keeps CD and rCD from being what papers print."""
+    where = f"{job.split.data} {job.split.name}"
+    published = against.reference in {row.label for row in TABLE5.values()}
+    if published and where != "cityscapes val":
+        yield f"CD: {against.reference} was scored on Cityscapes val, this on {where}: two scales"
+    if published and "frost" in against.cd and job.corrupter.frost is None:
+        without = mean_without(against.cd, ["frost"])
+        yield f"CD: the published frost is another than the drawn one; without it mCD is {without:.4f}"
+    saved = None if published else read_robust(against.reference).results.get("protocol")
+    if saved is not None and saved != job.sentence(len(job.split)):
+        yield f"CD: {against.reference} was scored otherwise: {saved}"
 
 
 def _written(job: Job, result: RobustResult, counts: RobustCounts, shown: Shown | None) -> RobustResult:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from segformer_cli.config import EvalConfig, RobustConfig, TrainConfig
 from segformer_cli.model.checkpoint import ModelConfig
 from segformer_cli.reports.parts import Fact, Facts
-from segformer_cli.settings import changed
+from segformer_cli.settings import changed, written_as_yaml
 from segformer_cli.workflows.runs import command_line, environment
 
 
@@ -36,7 +36,9 @@ def run_facts(
     split = "" if isinstance(config, TrainConfig) else f", split {config.split}"
     facts += [Fact("data", f"{config.data}{split}"), *more]
     said = ("weights", "data", "split")
-    facts += [Fact(name, str(value), code=True) for name, value in changed(config).items() if name not in said]
+    facts += [
+        Fact(name, written_as_yaml(value), code=True) for name, value in changed(config).items() if name not in said
+    ]
     facts += [Fact(name, str(value)) for name, value in environment().items() if value is not None]
     facts.append(Fact("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")))
     return Facts(tuple(facts), title="How it was run")

@@ -15,7 +15,7 @@ from segformer_cli.metrics.bootstrap import Interval
 from segformer_cli.metrics.boundary import boundary_iou
 from segformer_cli.metrics.calibration import Calibration, calibration
 from segformer_cli.metrics.confusion import Counts
-from segformer_cli.metrics.dialects import DIALECTS
+from segformer_cli.metrics.dialects import DIALECTS, Reading
 from segformer_cli.metrics.instances import CATEGORIES, InstanceCounts, InstanceScores, instance_scores
 from segformer_cli.metrics.scores import grouped, iou, mean, scores
 from segformer_cli.metrics.sizes import COCO_LIMITS, size_iou
@@ -29,13 +29,15 @@ SIZE_NAMES = ("small", "medium", "large")
 NOTHING_COUNTED = "every pixel is ignored: no score is defined"
 _CITYSCAPES = class_set("cityscapes")
 _ABSENT_AS_ONE = ("smp", "paddle")
+_UNDEFINED = Reading(NAN, NAN, NAN, np.zeros(0))
 
 
 @dataclass(frozen=True)
 class ClassScore:
     """One row of the table; NaN where the class has no such score, None where it was not asked for.
 
-    `iou_ci95` is the 95 % interval of `iou`.
+    `iou_ci95` is the 95 % interval of `iou`. `counted` is False where the pixels of the class were left out, since the
+    weights do not know it: `pixels` is 0 then, however many there are.
     """
 
     id: int
@@ -49,6 +51,7 @@ class ClassScore:
     trimap_iou: float | None = None
     iou_by_size: tuple[float, ...] | None = None
     iiou: float | None = None
+    counted: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class DialectReading:
-    """What another tool would have made of the same matrix."""
+    """What another tool would have made of the same matrix; NaN where not one pixel was counted."""
 
     name: str
     miou: float
@@ -95,7 +98,8 @@ class Evaluation:
 
     `confusion` is (K, K); `none_of_them` counts, for each true class, the pixels that were given no class of the
     data at all. `miou_ci95` is NaN twice where it cannot be known, None where it was not asked for. Without labels
-    (`labelled` is False) no score is defined.
+    (`labelled` is False) no score is defined. `passed` is whether the mIoU is the `min_miou` that was asked for, or
+    more; an undefined one is not. None where none was asked for.
     """
 
     miou: float
@@ -123,7 +127,13 @@ class Evaluation:
     settings: Mapping[str, object] = field(default_factory=dict)
     image_mious: tuple[tuple[str, float], ...] = ()
     labelled: bool = True
+    passed: bool | None = None
     artifacts: tuple[str, ...] = ()
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a score: one labelled pixel at least."""
+        return bool(self.confusion.any()) or any(self.none_of_them)
 
     def to_json(self) -> dict[str, Any]:
         """The `results` object of docs/cli.md; NaN where a score is undefined, which JSON's writer turns into null."""
@@ -208,16 +218,24 @@ def with_measurements(base: Evaluation, found: Measurements) -> Evaluation:
     return replace(base, per_class=rows, means=Means(**means), groups=groups, calibration=sure, image_mious=each)
 
 
+def without_uncounted(base: Evaluation, names: Sequence[str]) -> Evaluation:
+    """The same evaluation, its rows saying which classes were not counted."""
+    rows = tuple(replace(row, counted=False) if row.name in names else row for row in base.per_class)
+    return replace(base, per_class=rows)
+
+
 def group_scores(confusion: Counts, split: Split, texts: Sequence[str]) -> tuple[GroupScore, ...]:
-    """The groups asked for, each by itself so that they may overlap; without any, the categories of Cityscapes.
+    """The groups asked for, each by itself so that they may overlap; on Cityscapes' classes its categories before them.
+
+    Of two of one name the one asked for is there.
 
     Raises:
         UsageError: a text is no group.
     """
-    if not texts and is_cityscapes(split):
-        texts = [f"{name}={','.join(members)}" for name, members in CATEGORIES.items()]
+    categories = [f"{name}={','.join(members)}" for name, members in CATEGORIES.items()] if is_cityscapes(split) else []
     found = []
-    for name, ids in named_groups(texts, split.class_names).items():
+    groups = named_groups(categories, split.class_names) | named_groups(texts, split.class_names)
+    for name, ids in groups.items():
         one = scores(grouped(confusion, [ids]), 1)
         members = tuple(split.class_names[index] for index in ids)
         found.append(GroupScore(name, members, float(one.iou[0]), float(one.acc[0]), int(one.pixels[0])))
@@ -232,7 +250,9 @@ def is_cityscapes(split: Split) -> bool:
 def dialect_readings(
     confusion: Counts, names: Sequence[str], *, with_instances: bool = False
 ) -> tuple[DialectReading, ...]:
-    """What the tools called `names` would have printed; `all` stands for every one known.
+    """What the tools called `names` would have made of the matrix; `all` stands for every one known.
+
+    Where not one pixel was counted all of it is undefined, although some of the tools would print 0 or 1.
 
     Args:
         with_instances: iIoU was counted, so that it is not among what is missing.
@@ -240,7 +260,7 @@ def dialect_readings(
     found = []
     for name in check_dialects(names):
         dialect = DIALECTS[name]
-        read = dialect.read(confusion)
+        read = dialect.read(confusion) if confusion.any() else _UNDEFINED
         missing = [dialect.not_computed, None if with_instances else dialect.needs_instances]
         not_computed = "; ".join(text for text in missing if text) or None
         found.append(
@@ -271,7 +291,9 @@ def misled_dialects(names: Sequence[str], match: ClassMatch, none_of_them: Seque
     absent, said = len(match.unknown_to_weights), []
     ones = [name for name in names if name in _ABSENT_AS_ONE]
     if absent and ones:
-        said.append(f"{' and '.join(ones)} count each of the {absent} classes unknown to the weights as 1")
+        classes = f"each of the {absent} classes" if absent > 1 else "the one class"
+        count = "count" if len(ones) > 1 else "counts"
+        said.append(f"{' and '.join(ones)} {count} {classes} unknown to the weights as 1")
     if "ultralytics" in names and any(none_of_them):
         said.append("ultralytics leaves out the pixels predicted as no class of the data")
     return f"these readings flatter what was matched by name: {'; '.join(said)}" if said else None
@@ -305,7 +327,10 @@ def interval_sentence(found: Interval) -> str:
 def _with_iiou(groups: Sequence[GroupScore], weighted: InstanceScores) -> tuple[GroupScore, ...]:
     of_category: Mapping[str, float] = weighted.category_iou
     return tuple(
-        replace(group, iiou=of_category[group.name]) if group.name in of_category else group for group in groups
+        replace(group, iiou=of_category[group.name])
+        if set(group.classes) == set(CATEGORIES.get(group.name, ())) and group.name in of_category
+        else group
+        for group in groups
     )
 
 

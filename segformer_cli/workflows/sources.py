@@ -14,15 +14,21 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.distributed import own_device
 from segformer_cli.engine.inference import Segmenter
-from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.loading import SAMPLE, load_checkpoint_from, load_model
 from segformer_cli.engine.protocol import HW, OWN, Protocol, choose_protocol, multi_scale
 from segformer_cli.engine.scoring import Judged, Pace, judge
 from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.confusion import confusion_matrix
-from segformer_cli.model.checkpoint import ModelConfig
+from segformer_cli.model.checkpoint import ModelConfig, backbone_only
 from segformer_cli.progress import ProgressListener
 from segformer_cli.resize import parse_size
-from segformer_cli.workflows.class_match import ClassMatch, check_classes, match_by_name, without_classes
+from segformer_cli.workflows.class_match import (
+    ClassMatch,
+    check_classes,
+    match_by_name,
+    numbered_note,
+    without_classes,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,7 @@ class Source:
     """Where masks come from: `judged` gives each picture of a split with its mask.
 
     `how` is the middle of the protocol's sentence; what follows is the network's, None for masks made elsewhere.
+    `note` is what to know of how its classes and those of the data came together.
     """
 
     split: Split
@@ -39,6 +46,7 @@ class Source:
     match: ClassMatch | None = None
     device: str | None = None
     precision: str | None = None
+    note: str | None = None
 
 
 def source_of(config: EvalConfig, whole: Split, progress: ProgressListener) -> Source:
@@ -76,19 +84,41 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
     segmenter = Segmenter.of(
         model, device, choose_dtype(precision, device), chosen_protocol(config, model.config, split)
     )
-    match = None
-    if config.by_name or config.alias:
-        match = match_by_name(segmenter.config, split, config.alias)
+    match, note = _matched(config, segmenter.config, split)
+    if match is not None:
         split = without_classes(split, match.unknown_to_weights)
-    else:
-        check_classes(segmenter.config, split)
 
     def judged(split: Split, pace: Pace) -> Iterator[Judged]:
         meaning = None if match is None else match.meaning
         return judge(segmenter, split, pace, confident=config.calibration, meaning=meaning)
 
     how = str(segmenter.protocol) if precision == "fp32" else f"{segmenter.protocol}, in {precision}"
-    return Source(split, judged, how, segmenter.config, match, str(device), precision)
+    return Source(split, judged, how, segmenter.config, match, str(device), precision, note)
+
+
+def check_local_weights(config: EvalConfig, split: Split) -> None:
+    """Nothing where weights that lie on this machine's disk can be read and have the classes of the data.
+
+    Raises:
+        SegFormerError: as `network_source`.
+    """
+    assert config.weights
+    if config.weights != SAMPLE and not Path(config.weights).expanduser().exists():
+        return
+    checkpoint = load_checkpoint_from(config.weights, offline=True)
+    if checkpoint.kind == "backbone":
+        raise backbone_only(checkpoint)
+    chosen_protocol(config, checkpoint.config, split)
+    _matched(config, checkpoint.config, split)
+
+
+def _matched(config: EvalConfig, model: ModelConfig, split: Split) -> tuple[ClassMatch | None, str | None]:
+    """Which class is which where they are matched by name, and what to know of how they were matched."""
+    if not (config.by_name or config.alias):
+        check_classes(model, split)
+        return None, numbered_note(model, split)
+    match = match_by_name(model, split, config.alias)
+    return match, match.note
 
 
 def chosen_protocol(config: EvalConfig, model: ModelConfig, split: Split) -> Protocol:

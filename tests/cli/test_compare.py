@@ -33,8 +33,8 @@ def test_compare_says_how_much_better_b_is_and_how_sure_that_is(run: RunHere, st
     assert len(lines) == 1 + 5 + 1 + 2
     found = run("compare", "scores/a/result.json", "scores/b", "--json").json["results"]
     assert set(found) == {
-        "a", "b", "score", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "per_corruption",
-        "images", "interval"
+        "a", "b", "score", "miou_a", "miou_b", "difference", "ci95", "wins", "better", "per_class", "images",
+        "interval"
     }
     saved = [json.loads((studio / "scores" / name / "result.json").read_text())["results"]["miou"] for name in "ab"]
     assert [found["miou_a"], found["miou_b"]] == saved
@@ -42,6 +42,17 @@ def test_compare_says_how_much_better_b_is_and_how_sure_that_is(run: RunHere, st
     assert found["ci95"][0] <= found["difference"] <= found["ci95"][1]
     assert found["images"] == 7
     assert f"B - A = {100 * found['difference']:+.2f}" in lines[-2]
+    assert found["interval"].endswith(", paired")
+
+
+@pytest.mark.usefixtures("scores")
+def test_the_next_line_names_no_winner_where_no_difference_is_sure(run: RunHere) -> None:
+    done = run("compare", "scores/a", "scores/b", "--group-images", "p0?")
+    assert "no difference is sure" in done.out
+    assert done.err.splitlines()[-1] == "next: segformer eval -w WEIGHTS_OF_B -d MORE_IMAGES -o OUT"
+    ahead = run("compare", "scores/a", "scores/b", "--json").json["results"]["difference"] > 0
+    sure = run("compare", "scores/a", "scores/b")
+    assert sure.err.splitlines()[-1] == f"next: segformer predict INPUT -w WEIGHTS_OF_{'BA'[not ahead]} -o out/"
 
 
 @pytest.mark.usefixtures("scores")

@@ -131,7 +131,7 @@ def test_a_score_that_is_undefined_fails_the_check(run: RunHere, tmp_path: Path)
         (("eval", "-w", "", "-d", "data"), 2, "weights is an empty text"),
         (("eval", "-w", "a.safetensors", "-d", ""), 2, "data is an empty text"),
         ((*A, "--group-images", " "), 2, "group_images is an empty text"),
-        (("compare", "x", "y", "--resamples", "50", "--require-better"), 2, "--resamples 50 is too few"),
+        (("compare", "x", "y", "--resamples", "50", "--require-better"), 2, "resamples is 50"),
         (("compare", "x", "y", "--resamples", "0"), 2, "resamples is 0"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else None,

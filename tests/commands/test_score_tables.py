@@ -26,6 +26,7 @@ from segformer_cli.workflows.scorecard import (
     group_scores,
     summarise,
     with_interval,
+    without_uncounted,
 )
 
 LONG = "a class whose name goes on and on, number "
@@ -180,6 +181,22 @@ def test_undefined_scores_are_dashes(capsys: pytest.CaptureFixture[str]) -> None
     assert lines[3].split() == ["car", "-", "-", "-", "0"]
 
 
+def test_pixels_of_classes_that_were_not_counted_are_dashes(capsys: pytest.CaptureFixture[str]) -> None:
+    confusion = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 0]])
+    found = summarise(confusion, split_of(("road", "sky", "car")), "")
+    lines = piped(without_uncounted(found, ("car",)), capsys)
+    assert [lines[2].split()[-1], lines[3].split()[-1]] == ["0", "-"]
+
+
+def test_where_every_pixel_is_ignored_there_is_no_table_of_dashes_either(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = np.zeros((2, 2), np.int64)
+    result = summarise(nothing, split_of(("road", "sky")), "2 images of streets val")
+    result = replace(result, dialects=dialect_readings(nothing, ["all"]))
+    assert all(math.isnan(row.miou) for row in result.dialects)
+    assert piped(result, capsys) == []
+    assert score_tables.summary(result) == "no score, since every pixel is ignored\n2 images of streets val"
+
+
 def test_without_labels_there_is_no_table_of_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     nothing = np.zeros((2, 2), np.int64)
     result = replace(summarise(nothing, split_of(("road", "sky")), "2 images of streets test"), labelled=False)
@@ -237,7 +254,8 @@ def difference(**fields: object) -> ResultDifference:
     )
     values = {
         "a": "a", "b": "b", "miou_a": 0.7, "miou_b": 0.655, "difference": -0.045, "ci95": (-0.05, -0.04),
-        "wins": 0.001, "per_class": rows, "images": 12, "interval": "95 % interval: bootstrap", "units": 12, **fields,
+        "wins": 0.001, "per_class": rows, "images": 12, "interval": "95 % interval: bootstrap, paired",
+        "units": 12, **fields,
     }
     return ResultDifference(**values)  # type: ignore[arg-type]
 

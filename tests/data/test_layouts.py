@@ -165,8 +165,9 @@ def test_a_divided_folder_has_no_split_of_everything_and_no_note(tmp_path: Path)
         put_image(tmp_path / "images" / split / "a.png")
         put_mask(tmp_path / "masks" / split / "a.png")
     assert open_data(str(tmp_path), "val").note is None
-    with pytest.raises(DataError, match="has no split 'all'"):
+    with pytest.raises(DataError, match="has no split 'all'") as caught:
         open_data(str(tmp_path), "all")
+    assert caught.value.hint == "all is for folders that are not divided into splits; known: train, val"
     with pytest.raises(DataError, match="has no split 'all'"):
         open_data("sample", "all")
 
@@ -278,6 +279,43 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 def test_a_windows_drive_is_no_layout_name() -> None:
     with pytest.raises(DataError, match="there is no folder C:"):
         open_data("C:/pictures", "val")
+
+
+def test_a_name_without_a_path_says_so() -> None:
+    with pytest.raises(UsageError, match="-d cityscapes: has no path after the colon") as caught:
+        open_data("cityscapes:", "val")
+    assert caught.value.hint == "give the folder: -d cityscapes:FOLDER"
+
+
+def test_one_stray_id_does_not_make_many_classes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put_image(tmp_path / "images" / f"{name}.png", (1, 19))
+        put_mask(tmp_path / "masks" / f"{name}.png", [range(19)], (1, 19))
+    assert len(open_data(str(tmp_path), "val").class_names) == 19
+    put_mask(tmp_path / "masks" / "b.png", [[77, 77, 77, *range(3, 19)]], (1, 19))
+    with pytest.raises(DataError) as caught:
+        open_data(str(tmp_path), "val")
+    assert caught.value.message == "ids 19 to 76 never occur, 77 occurs in 3 pixels of b.png"
+    assert caught.value.where == str(tmp_path / "masks" / "b.png")
+    assert "classes.txt" in str(caught.value.hint) and "255" in str(caught.value.hint)
+    (tmp_path / "classes.txt").write_text("\n".join(f"c{index}" for index in range(78)))
+    assert len(open_data(str(tmp_path), "val").class_names) == 78
+
+
+def test_gaps_between_ids_that_are_shorter_than_what_is_there_are_classes(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.png", (1, 20))
+    put_mask(tmp_path / "masks" / "a.png", [[*range(19), 33]], (1, 20))
+    assert len(open_data(str(tmp_path), "val").class_names) == 34
+    put_mask(tmp_path / "masks" / "a.png", [[0, 9] * 10], (1, 20))
+    assert len(open_data(str(tmp_path), "val").class_names) == 10
+
+
+def test_masks_of_ignored_pixels_alone_hold_no_classes(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.png")
+    put_mask(tmp_path / "masks" / "a.png", 255)
+    with pytest.raises(DataError, match="every pixel of every mask is ignored") as caught:
+        open_data(str(tmp_path), "val")
+    assert "classes.txt" in str(caught.value.hint)
 
 
 def test_wide_masks_of_few_classes_ignore_65535(tmp_path: Path) -> None:

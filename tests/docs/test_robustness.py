@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "robustness.md").read_text(encoding
 
 def test_the_page_names_every_key_of_the_results(tmp_path: Path) -> None:
     config = sf.RobustConfig(
-        weights="sample", data="sample", limit=2, size="64", corruptions=("fog",), severities=(1,), calibration=True,
+        weights="sample", data="sample", limit=2, size="64", corruptions=("fog",), calibration=True,
         cd_reference="dlv3plus-mbv2", resolution_sweep=True, sweep_sizes=(64,), conditions=r"(\d)$",
         out=str(tmp_path / "out"),
     )

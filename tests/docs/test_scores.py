@@ -20,10 +20,25 @@ def test_the_page_names_every_key_of_the_results(tmp_path: Path) -> None:
         dialect=("all",), out=str(tmp_path / "w.safetensors"),
     )
     found = sf.evaluate(config).to_json()
-    table = PAGE.partition("| key of `results`")[2]
+    table = PAGE.split("| key of `results`")[1]
     named = set(re.findall(r"`(\w+)`", table))
     keys = {*found, *found["per_class"][0], *found["groups"][0], *found["dialects"][0], *found["means"]}
     assert not {*keys, *found["calibration"], *found["temperature"]} - named
+
+
+def test_the_page_names_every_key_of_a_comparison_and_no_other(tmp_path: Path) -> None:
+    for name, limit in (("eval", None), ("eval-robust", "fog")):
+        more = ["--set", f"corruptions=[{limit}]", "--set", "severities=[1]"] if limit else []
+        asked = [name, "-w", "sample", "--size", "64", "--limit", "2", "-o", str(tmp_path / name), *more]
+        assert main(asked) == 0
+    found = {
+        name: sf.compare_results(sf.CompareConfig(a=str(tmp_path / name), b=str(tmp_path / name))).to_json()
+        for name in ("eval", "eval-robust")
+    }
+    table = PAGE.split("| key of `results`")[2]
+    named = {key for line in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert named == {*found["eval"], *found["eval-robust"]}
+    assert set(found["eval-robust"]) - set(found["eval"]) == {"per_corruption"}
 
 
 def test_every_command_of_the_page_runs_in_its_order(

@@ -77,5 +77,7 @@ def test_the_warning_of_frames_names_the_flag_that_draws_whole_videos_and_others
     assert warning is not None
     assert warning.startswith("the images look like frames of videos, which are not independent")
     assert f"--group-images '{suggested_clusters(CAMVID)}' draws whole videos" in warning
+    one = dependence_warning(CAMVID[-61:])
+    assert one == "all images look like frames of one video, 0001TP: no honest interval exists"
     assert dependence_warning(["beagle_1", "beagle_2"]) is None
     assert dependence_warning([]) is None

@@ -64,7 +64,7 @@ def weights_of(shelf: Path, random_checkpoint: RandomCheckpoint) -> Weights:
 
 def scored(**fields: Any) -> Evaluation:
     """The evaluation that these settings ask for, on the CPU, with few draws."""
-    return evaluate(EvalConfig(**{"device": "cpu", "resamples": 20, **fields}))
+    return evaluate(EvalConfig(**{"device": "cpu", "resamples": 100, **fields}))
 
 
 def masks_of(weights: str, data: str, out: Path) -> str:

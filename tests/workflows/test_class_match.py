@@ -11,7 +11,13 @@ from segformer_cli.classes import default_palette
 from segformer_cli.data.pairs import UNKNOWN, Split, identity_ids
 from segformer_cli.errors import DataError, UsageError
 from segformer_cli.model.header import ModelConfig
-from segformer_cli.workflows.class_match import check_classes, match_by_name, named_groups, without_classes
+from segformer_cli.workflows.class_match import (
+    check_classes,
+    match_by_name,
+    named_groups,
+    numbered_note,
+    without_classes,
+)
 
 
 def weights(*names: str) -> ModelConfig:
@@ -139,3 +145,24 @@ def test_a_group_of_an_unknown_class_is_answered_with_the_closest() -> None:
 def test_a_group_given_twice_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="the group 'vehicle' is given twice"):
         named_groups(["vehicle=car", "vehicle=bus"], ["car", "bus"])
+
+
+def test_an_alias_that_takes_a_class_from_its_namesake_is_told() -> None:
+    ours, theirs = weights("road", "lorry"), data("road", "car", "truck")
+    match = match_by_name(ours, theirs, ["road=car"])
+    assert match.note == (
+        "--alias road=car takes road away from the data's class of that name, which is not counted now"
+    )
+    assert match_by_name(ours, theirs, ["road=car", "lorry=road"]).note is None
+    assert match_by_name(ours, theirs, ["lorry=truck"]).note is None
+
+
+def test_classes_matched_by_number_are_told_where_one_side_has_names() -> None:
+    named = ("a", "b")
+    assert str(numbered_note(weights(*named), data(*NUMBERED))).endswith("classes.txt, a name a line, would say which")
+    assert "the weights name none" in str(numbered_note(weights(*NUMBERED), data(*named)))
+    assert numbered_note(weights(*NUMBERED), data(*NUMBERED)) is None
+    assert numbered_note(weights(*named), data(*named)) is None
+    with pytest.raises(DataError) as caught:
+        check_classes(weights(*named), data(*NUMBERED, "class_2"))
+    assert caught.value.hint == "the data's classes are the ids in its masks, up to 2: name them in classes.txt"

@@ -68,7 +68,7 @@ def test_a_constant_gain_is_certain_whatever_the_images_are(tmp_path: Path) -> N
     assert road.ci95 == pytest.approx((0.1, 0.1))
     assert road.b - road.a == pytest.approx(road.difference)
     assert found.images == 12
-    assert found.interval == "95 % interval: bootstrap, 1,000 draws of 12 images"
+    assert found.interval == "95 % interval: bootstrap, 1,000 draws of 12 images, paired"
     assert found.warnings == ()
 
 
@@ -101,7 +101,7 @@ def test_the_seed_and_the_draws_decide_the_interval(tmp_path: Path) -> None:
     a, b = saved(tmp_path / "a", by_lot(seed=1)), saved(tmp_path / "b", by_lot(seed=2))
     assert compared(a, b).ci95 == compared(a, b, seed=0).ci95
     assert compared(a, b, seed=1).ci95 != compared(a, b, seed=0).ci95
-    assert "50 draws" in compared(a, b, resamples=50).interval
+    assert "150 draws" in compared(a, b, resamples=150).interval
 
 
 def test_whole_videos_are_drawn_where_their_pattern_is_given(tmp_path: Path) -> None:
@@ -113,10 +113,40 @@ def test_whole_videos_are_drawn_where_their_pattern_is_given(tmp_path: Path) -> 
     plain, clustered = compared(a, b), compared(a, b, group_images="(.+)_")
     assert clustered.difference == plain.difference
     assert clustered.ci95[1] - clustered.ci95[0] > 1.5 * (plain.ci95[1] - plain.ci95[0])
-    assert clustered.interval == "95 % interval: bootstrap, 1,000 draws of 3 groups of images"
+    assert clustered.interval == "95 % interval: bootstrap, 1,000 draws of 3 groups of images, paired"
     assert any("frames of videos" in warning and "--group-images" in warning for warning in plain.warnings)
     assert not any("frames of videos" in warning for warning in clustered.warnings)
     assert any("only 3 groups of images" in warning for warning in clustered.warnings)
+
+
+VIDEOS = tuple(f"{video}_{frame}" for video in "abcdefghijkl" for frame in range(2))
+
+
+def in_videos(folder: Path, seed: int, pattern: str | None) -> str:
+    settings = {} if pattern is None else {"group_images": pattern}
+    return saved(folder, by_lot(24, seed), keys=VIDEOS, settings=settings)
+
+
+def test_the_groups_that_both_results_were_scored_with_are_drawn_as_one(tmp_path: Path) -> None:
+    a, b = (in_videos(tmp_path / name, seed, "(.)_") for seed, name in enumerate("ab"))
+    found, asked = compared(a, b), compared(a, b, group_images="(.)_")
+    assert (found.ci95, found.units, found.warnings) == (asked.ci95, 12, asked.warnings)
+    how = "95 % interval: bootstrap, 1,000 draws of 12 groups of images, paired"
+    assert (found.interval, asked.interval) == (f"{how}, grouped as both were scored", how)
+    assert compared(a, b, group_images="_(.)").units == 2
+
+
+def test_results_that_were_grouped_otherwise_are_told_apart_and_drawn_image_by_image(tmp_path: Path) -> None:
+    a, b, c = (in_videos(tmp_path / name, 0, p) for name, p in (("a", "(.)_"), ("b", "_(.)"), ("c", None)))
+    one_by_one = "images are drawn one by one; --group-images says which to draw as one"
+    found = compared(a, b)
+    assert (found.units, found.warnings[-1]) == (
+        24, f"A was scored with --group-images '(.)_', B with --group-images '_(.)': {one_by_one}"
+    )
+    found = compared(c, a)
+    assert found.units == 24
+    assert found.warnings[-1] == f"A was scored without groups, B with --group-images '(.)_': {one_by_one}"
+    assert not any("was scored" in text for text in compared(c, a, group_images="(.)_").warnings)
 
 
 def test_one_video_leaves_nothing_to_draw_and_nothing_is_better(tmp_path: Path) -> None:
@@ -158,12 +188,13 @@ def test_from_fewer_than_five_units_nothing_is_better(tmp_path: Path) -> None:
     assert compared(a, b).better
 
 
-def test_better_cannot_be_required_of_few_draws(tmp_path: Path) -> None:
+@pytest.mark.parametrize("resamples", [1, 99, 100_001, 10**9])
+def test_no_verdict_is_drawn_from_few_resamples_nor_from_more_than_memory_holds(tmp_path: Path, resamples: int) -> None:
     a, b = saved(tmp_path / "a", by_lot()), saved(tmp_path / "b", by_lot())
-    with pytest.raises(UsageError, match="--resamples 99 is too few for --require-better"):
-        compared(a, b, resamples=99, require_better=True)
+    with pytest.raises(ConfigError, match=f"resamples is {resamples}") as caught:
+        compared(a, b, resamples=resamples)
+    assert caught.value.hint == "it must lie in 100 to 100000"
     assert "100 draws" in compared(a, b, resamples=100, require_better=True).interval
-    assert "1 draws" in compared(a, b, resamples=1).interval
 
 
 def test_protocols_that_differ_are_said(tmp_path: Path) -> None:
@@ -217,6 +248,22 @@ def test_other_targets_of_the_same_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 of 3 images have other targets in result B") as caught:
         compared(a, b)
     assert caught.value.where == "first: street 1"
+
+
+def test_targets_that_differ_by_what_was_matched_by_name_are_told_by_that(tmp_path: Path) -> None:
+    a = saved(tmp_path / "a", by_lot(3), class_match="2 classes matched by name")
+    other = ("hash of street 0", "another", "one more")
+    for match, said in ((None, "every class counted"), ("1 class less", "1 class less")):
+        b = saved(tmp_path / str(match), by_lot(3), targets=other, class_match=match)
+        with pytest.raises(DataError, match="A and B do not count the same classes") as caught:
+            compared(a, b)
+        assert caught.value.where == f"A: 2 classes matched by name; B: {said}"
+        assert "--by-name and --alias" in str(caught.value.hint)
+    same = saved(tmp_path / "c", by_lot(3), class_match=None)
+    assert compared(a, same).images == 3
+    again = saved(tmp_path / "d", by_lot(3), targets=other, class_match="2 classes matched by name")
+    with pytest.raises(DataError, match="2 of 3 images have other targets"):
+        compared(a, again)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_without_out_each_call_has_a_folder_of_its_own_and_a_refused_one_leaves_
     assert [corrupt_files(config).out for _ in range(2)] == ["runs/corrupt/1", "runs/corrupt/2"]
 
 
-def test_masks_that_lie_among_the_pictures_are_not_linked(tmp_path: Path) -> None:
+def test_masks_are_linked_wherever_they_lie(tmp_path: Path) -> None:
     data = tmp_path / "segnet"
     for folder in ("val", "valannot"):
         (data / folder).mkdir(parents=True)
@@ -91,7 +91,8 @@ def test_masks_that_lie_among_the_pictures_are_not_linked(tmp_path: Path) -> Non
     for folder, ours in (("val", "images"), ("valannot", "labels")):
         shutil.move(tmp_path / "inner" / "val" / folder, tmp_path / "inner" / "val" / ours)
     beside = written(f"camvid:{tmp_path / 'inner'}", out=tmp_path / "two", corruptions=("brightness",), severities=(1,))
-    assert beside.notes == ("masks are not linked: they lie in one folder with the pictures, val",)
+    assert beside.notes == ()
+    assert open_data(f"camvid:{tmp_path / 'two' / 'brightness' / '1'}", "val").labelled
 
 
 def test_all_are_nineteen_at_five_severities(picture: Path, tmp_path: Path) -> None:
@@ -220,3 +221,41 @@ def test_where_every_picture_fails_nothing_is_left(picture: Path, tmp_path: Path
     with pytest.raises(SegFormerError, match="all 1 pictures failed"):
         written(tmp_path / "broken.png", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_someones_own_folder_is_a_data_set_again(tmp_path: Path, divided: bool) -> None:
+    lot = Path(write_lot(tmp_path / "lot"))
+    if not divided:
+        for folder in ("images", "masks"):
+            for path in sorted((lot / folder).rglob("*.*")):
+                shutil.move(path, lot / folder / path.name)
+            for path in [path for path in (lot / folder).iterdir() if path.is_dir()]:
+                path.rmdir()
+    found = written(f"folder:{lot}", out=tmp_path / "out", corruptions=("brightness",), severities=(1,))
+    split = open_data(f"folder:{tmp_path / 'out' / 'brightness' / '1'}", "val" if divided else "all")
+    assert found.pictures == len(split) and split.labelled
+    assert not (tmp_path / "out" / "brightness" / "1" / "masks").exists() or (
+        tmp_path / "out" / "brightness" / "1" / "masks"
+    ).is_symlink()
+
+
+def test_one_variant_of_one_picture_may_be_a_file(picture: Path, tmp_path: Path) -> None:
+    found = written(picture, out=tmp_path / "foggy.png", corruptions=("fog",), severities=(2,))
+    assert (found.out, found.sheet, found.written) == (str(tmp_path / "foggy.png"), None, 1)
+    assert np.array_equal(
+        read_image(tmp_path / "foggy.png"),
+        corrupt(read_image(picture), "fog", 2, generator_for(0, "street.png", "fog", 2)),
+    )
+    with pytest.raises(UsageError, match="4 are to be written"):
+        written(picture, out=tmp_path / "many.png")
+    with pytest.raises(UsageError, match="written as PNG"):
+        written(picture, out=tmp_path / "foggy.jpg", corruptions=("fog",), severities=(2,))
+
+
+def test_the_folder_of_the_pictures_is_not_written_into(picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(picture, tmp_path / "in")
+    for out in ("in", "in/sub"):
+        with pytest.raises(UsageError, match="whose pictures are to be corrupted"):
+            written(tmp_path / "in", out=tmp_path / out)

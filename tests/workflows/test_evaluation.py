@@ -150,7 +150,7 @@ def test_what_was_asked_for_and_what_it_ran_on_are_kept(lot: str, weights_of: We
     path = weights_of()
     found = scored(weights=path, data=lot, dialect=("mmseg",), limit=2)
     assert found.settings == {
-        "weights": path, "data": lot, "dialect": ["mmseg"], "limit": 2, "device": "cpu", "resamples": 20
+        "weights": path, "data": lot, "dialect": ["mmseg"], "limit": 2, "device": "cpu", "resamples": 100
     }
     assert (found.device, found.precision) == ("cpu", "fp32")
     rough = scored(weights=path, data=lot, limit=2, precision="bf16")
@@ -181,7 +181,7 @@ def test_protocols_windows_scales_and_flips_are_said_in_the_sentence(lot: str, w
         },
         "softmax averaged over 1, 0.5 times that size;": {"scales": (1.0, 0.5)},
         "0.5 times that size;": {"scales": (0.5,)},
-        "softmax averaged over 1 times that size, each also mirrored;": {"flip": True},
+        "softmax averaged with that of the mirror image;": {"flip": True},
         "softmax averaged over 0.5, 0.75, 1, 1.25, 1.5, 1.75 times that size;": {"multi_scale": True, "flip": False},
     }
     for sentence, fields in cases.items():
@@ -295,7 +295,7 @@ def test_frames_of_videos_are_warned_of_and_drawn_whole_with_their_pattern(tmp_p
     assert any("frames of videos" in warning and "--group-images '(.+)[_/-]f?\\d+$'" in warning
                for warning in plain.warnings)
     drawn = scored(**asked, group_images="(.+)_f")
-    assert drawn.interval == "95 % interval: bootstrap, 20 draws of 2 groups of images"
+    assert drawn.interval == "95 % interval: bootstrap, 100 draws of 2 groups of images"
     assert not any("frames of videos" in warning for warning in drawn.warnings)
     assert not any("frames of videos" in warning for warning in scored(**asked, resamples=0).warnings)
 
@@ -351,7 +351,9 @@ def test_cityscapes_has_its_categories_without_asking(streets: str, lot: str, we
     path = weights_of(class_names=CITY)
     names = [row.name for row in scored(weights=path, data=streets).groups]
     assert names == ["flat", "construction", "object", "nature", "sky", "human", "vehicle"]
-    assert [row.name for row in scored(weights=path, data=streets, group=("x=car",)).groups] == ["x"]
+    more = scored(weights=path, data=streets, group=("x=car", "vehicle=car,bus")).groups
+    assert [row.name for row in more] == [*names, "x"]
+    assert more[names.index("vehicle")].classes == ("car", "bus")
     assert scored(weights=weights_of(), data=lot).groups == ()
 
 

@@ -107,7 +107,10 @@ def test_where_every_pixel_is_ignored_no_score_is_defined_and_that_is_said(
     assert all(math.isnan(row.iou) and row.pixels == 0 for row in found.per_class)
     assert found.warnings[0] == "every pixel is ignored: no score is defined"
     assert json.loads((tmp_path / "out" / RESULT).read_text())["results"]["miou"] is None
-    assert (tmp_path / "r.html").is_file()
+    assert all(math.isnan(row.miou) for row in found.dialects)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "every pixel is ignored" in page
+    assert "<table" not in page
     with pytest.raises(DataError, match="no labelled pixel"):
         scored(weights=path, data=data, fit_temperature=True)
 

@@ -126,7 +126,7 @@ def test_what_exists_is_kept_and_known_before_weights_are_looked_for(lot: str, t
     for run in (evaluate, plan):
         with pytest.raises(SegFormerError, match=f"{Path(written).name} exists already") as caught:
             run(EvalConfig(**asked))  # type: ignore[operator]
-        assert caught.value.hint == "add --force to overwrite it"
+        assert caught.value.hint == "add --force to overwrite it; from Python, force=True"
     with pytest.raises(WeightsError):
         evaluate(EvalConfig(**asked, force=True))
     assert (tmp_path / written).read_text() == "precious"
@@ -219,9 +219,9 @@ def test_outputs_that_get_in_each_others_way_are_wrong_usage(
 def test_outputs_may_lie_in_each_others_folders(lot: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     config = EvalConfig(
-        weights="sample", data=lot, out=str(out), report=str(out / "r.HTM"), submission=str(out / "masks")
+        weights="b0-ade20k", data=lot, out=str(out), report=str(out / "r.HTM"), submission=str(out / "masks")
     )
-    assert plan(config).startswith("would score sample on 7 images")
+    assert plan(config).startswith("would score b0-ade20k on 7 images")
 
 
 def test_masks_are_not_replaced_by_those_made_of_them(lot: str, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_the_report_holds_the_score_its_interval_and_how_it_came_about(
     report = tmp_path / "deep" / "report.html"
     found = scored(
         weights=weights_of(), data=lot, report=str(report), boundary=True, object_sizes=True, calibration=True,
-        dialect=("all",), group=("some=thing 0,thing 1",), resamples=50,
+        dialect=("all",), group=("some=thing 0,thing 1",), resamples=100,
     )
     assert found.artifacts == (str(report),)
     page = report.read_text(encoding="utf-8")

@@ -56,3 +56,18 @@ def test_sentences_have_a_column_that_moves_below_the_numbers_and_many_columns_s
     boxes = re.findall(r'<div class="(box[^"]*)" role="group" aria-label="([^"]*)"', page)
     assert ("box wide", "Classes") in boxes
     assert ("box told", "What other tools make of this matrix") in boxes
+
+
+def test_the_table_of_groups_counts_their_pixels_and_settings_are_yaml(
+    lot: str, tmp_path: Path, weights_of: Weights
+) -> None:
+    report = tmp_path / "report.html"
+    found = scored(
+        weights=weights_of(), data=lot, report=str(report), resamples=0, boundary=True, group=("two=thing 0,thing 1",)
+    )
+    page = report.read_text(encoding="utf-8")
+    groups = page.rpartition(">Groups<")[2].partition("</table>")[0]
+    assert re.search(r"<th[^>]*>.*pixels", groups)
+    assert re.sub(r"\D", "", groups.rpartition("<td")[2].partition(">")[2]) == str(found.groups[0].pixels)
+    assert "<code>true</code>" in page
+    assert "<code>True</code>" not in page

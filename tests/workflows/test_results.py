@@ -256,3 +256,16 @@ def test_two_files_of_different_scores_are_told_apart(folder: Path) -> None:
     damage(folder, intersection=nothing, predicted=nothing, true=nothing)
     with pytest.raises(DataError, match=r"per_image\.npz comes to none"):
         read_results(folder)
+
+
+def newer(folder: Path) -> None:
+    document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    (folder / RESULT).write_text(json.dumps({**document, "schema": 99}), encoding="utf-8")
+
+
+def test_a_result_of_a_newer_segformer_is_refused(tmp_path: Path) -> None:
+    write_results(tmp_path, "eval", results_of(COUNTS), COUNTS)
+    newer(tmp_path)
+    with pytest.raises(DataError, match=r"result\.json was written by a newer segformer: its schema is 99") as caught:
+        read_results(tmp_path)
+    assert caught.value.where == str(tmp_path / RESULT)

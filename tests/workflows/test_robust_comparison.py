@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from segformer_cli.workflows.robustness import eval_robust
 
 
 def robust(out: Path, **keys: Any) -> Path:
-    given = {"weights": "sample", "data": "sample", "size": "64", "workers": 0, "resamples": 20,
+    given = {"weights": "sample", "data": "sample", "size": "64", "workers": 0, "resamples": 100,
              "corruptions": ("fog", "snow"), "severities": (1, 2), **keys}
     eval_robust(RobustConfig(out=str(out), **given))
     return out
@@ -50,7 +51,7 @@ def test_the_difference_is_that_of_the_means_with_paired_draws(results: tuple[Pa
 
 def test_only_cells_of_both_are_compared(results: tuple[Path, Path], tmp_path: Path) -> None:
     less = robust(tmp_path / "less", corruptions=("fog",), severities=(1, 3))
-    found = compare_results(CompareConfig(a=str(results[0]), b=str(less), resamples=20))
+    found = compare_results(CompareConfig(a=str(results[0]), b=str(less), resamples=100))
     assert [row.corruption for row in found.per_corruption] == ["clean", "fog"]
     saved = read_robust(less).results["grid"][0]
     assert found.per_corruption[1].b == pytest.approx(saved["miou"])
@@ -89,16 +90,31 @@ def test_a_file_of_the_folder_names_it_too(results: tuple[Path, Path]) -> None:
 
 def test_the_seed_and_the_groups_are_those_asked_for(results: tuple[Path, Path]) -> None:
     a, b = map(str, results)
-    config = CompareConfig(a=a, b=b, resamples=50, seed=5, group_images="sample_00000(.)")
+    config = CompareConfig(a=a, b=b, resamples=100, seed=5, group_images="sample_00000(.)")
     saved = [read_robust(each) for each in results]
     groups = [key[12] for key in saved[0].counts[None].keys]
     cells = [Cell(name, severity) for name in ("fog", "snow") for severity in (1, 2)]
-    draws = [np.mean([resampled_mious(each.counts[cell], groups, 50, 5) for cell in cells], axis=0) for each in saved]
+    draws = [np.mean([resampled_mious(each.counts[cell], groups, 100, 5) for cell in cells], axis=0) for each in saved]
     found = compare_results(config)
     assert found.ci95 == pytest.approx(bounds(draws[1] - draws[0]))
     assert "8 groups of images" in found.interval
     one = compare_results(replace(config, group_images="sample"))
     assert np.isnan(one.ci95).all() and not one.better
+
+
+def test_groups_that_both_were_scored_with_are_drawn_and_a_newer_result_is_refused(
+    results: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pattern = "sample_00000(.)"
+    a, b = (robust(tmp_path / name, size=size, group_images=pattern) for name, size in (("a", "64"), ("b", "96")))
+    found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=100))
+    assert found.interval.endswith("8 groups of images, paired, grouped as both were scored")
+    mixed = compare_results(CompareConfig(a=str(results[0]), b=str(b), resamples=100))
+    assert any("A was scored without groups, B with --group-images" in text for text in mixed.warnings)
+    document = json.loads((b / "result.json").read_text(encoding="utf-8"))
+    (b / "result.json").write_text(json.dumps({**document, "schema": 99}), encoding="utf-8")
+    with pytest.raises(DataError, match="written by a newer segformer"):
+        compare_results(CompareConfig(a=str(a), b=str(b)))
 
 
 def test_results_without_labels_are_refused(tmp_path: Path) -> None:
@@ -120,6 +136,6 @@ def test_clean_results_are_compared_by_their_clean_score(tmp_path: Path) -> None
         robust(tmp_path / name, protocol="none", corruptions=None, severities=None, limit=3, size=size)
         for name, size in (("a", "64"), ("b", "96"))
     )
-    found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=20))
+    found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=100))
     assert (found.score, [row.corruption for row in found.per_corruption]) == ("mIoU", ["clean"])
     assert found.difference == found.per_corruption[0].difference == found.miou_b - found.miou_a

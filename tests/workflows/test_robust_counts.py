@@ -118,26 +118,44 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "000000.npz"
 
 
-def test_a_state_that_was_cut_off_is_said_with_the_way_out(saved: Path) -> None:
+def test_a_file_that_was_cut_off_goes_and_its_pictures_are_taken_again(saved: Path) -> None:
     whole = saved.read_bytes()
     for length in range(0, len(whole), 97):
         saved.write_bytes(whole[:length])
-        with pytest.raises(DataError, match="cannot be read") as caught:
-            RobustCounts(split_of(1), [FOG]).load(saved.parent, {})
-        assert caught.value.hint == "--force starts the run again"
         assert saved_settings(saved.parent) is None
+        found = RobustCounts(split_of(1), [FOG])
+        found.load(saved.parent, {})
+        assert (found.damaged, found.pictures, found.confusion.any()) == (1, {}, False)
+        assert not saved.exists()
+
+
+def test_what_lies_beside_a_damaged_file_is_kept(tmp_path: Path) -> None:
+    counts = RobustCounts(split_of(2), [FOG])
+    for index in range(2):
+        through(counts, index)
+        counts.save(tmp_path, {})
+    (tmp_path / "000000.npz").write_bytes(b"damaged")
+    found = RobustCounts(split_of(2), [FOG])
+    found.load(tmp_path, {})
+    assert (found.damaged, set(found.pictures)) == (1, {1})
+    through(found, 0)
+    found.save(tmp_path, {})
+    again = RobustCounts(split_of(2), [FOG])
+    again.load(tmp_path, {})
+    assert np.array_equal(again.confusion, counts.confusion)
 
 
 def test_no_flipped_byte_of_a_state_is_a_crash_or_a_wrong_count(saved: Path) -> None:
     expected = RobustCounts(split_of(1), [FOG])
     expected.load(saved.parent, {})
-    whole, refused = saved.read_bytes(), 0
+    whole, lost = saved.read_bytes(), 0
     for at in range(0, len(whole), 23):
         saved.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
         found = RobustCounts(split_of(1), [FOG])
-        with suppress(DataError):
-            refused += 1
+        with suppress(DataError):                       # it hit the settings, which are others then
             found.load(saved.parent, {})
-            refused -= 1                                # a byte that means nothing, such as one of a date
-            assert np.array_equal(found.confusion, expected.confusion)
-    assert refused > len(whole) // 23 // 2
+            lost += found.damaged
+            # Else a byte that means nothing, such as one of a date.
+            assert found.damaged or np.array_equal(found.confusion, expected.confusion)
+            assert not found.damaged or not found.confusion.any()
+    assert lost > len(whole) // 23 // 2

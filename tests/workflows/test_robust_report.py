@@ -21,7 +21,7 @@ PICTURES = sorted(Path("sample_data").rglob("val/**/*_leftImg8bit.png"))
 
 def reported(folder: Path, **keys: Any) -> tuple[RobustResult, str]:
     """A small run, and the text of its report."""
-    given = {"weights": "sample", "data": "sample", "limit": 2, "size": "64", "workers": 0, "resamples": 20,
+    given = {"weights": "sample", "data": "sample", "limit": 2, "size": "64", "workers": 0, "resamples": 100,
              "corruptions": ("fog", "frost"), "severities": (1, 4), **keys}
     report = folder / "report.html"
     found = eval_robust(RobustConfig(out=str(folder / "out"), report=str(report), **given))

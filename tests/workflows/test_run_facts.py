@@ -53,3 +53,11 @@ def test_what_is_not_known_of_weights_is_said() -> None:
     network = ModelConfig(variant="b0", class_names=("road",), palette=((0, 0, 0),))
     facts = said(run_facts(EvalConfig(weights="w"), network, "cpu in fp32"))
     assert (facts["trained on"], facts["licence of the weights"]) == ("not known", "no third-party weights")
+
+
+def test_settings_are_written_as_yaml_would() -> None:
+    config = EvalConfig(weights="w", boundary=True, group=("a=car,bus", "b"), window=(64, 96), group_images="(.+)_")
+    facts = said(run_facts(config, None, ""))
+    assert {key: facts[key] for key in ("boundary", "group", "window", "group_images")} == {
+        "boundary": "true", "group": "['a=car,bus', b]", "window": "[64, 96]", "group_images": "(.+)_"
+    }

@@ -35,6 +35,8 @@ def open_data(
     known = layout.split_names(root)
     if split not in known:
         hint = did_you_mean(split, known) or f"needs {layout.NEEDS}"
+        if split == folder.ALL and known:
+            hint = f"all is for folders that are not divided into splits; known: {', '.join(known)}"
         raise DataError(f"{data} has no split {split!r}", where=str(root), hint=hint)
     if layout is folder:
         found = folder.open_split(root, split, image_suffix, mask_suffix)
@@ -62,10 +64,12 @@ def locate(data: str) -> tuple[ModuleType, Path]:
     if data == "sample":
         return cityscapes, sample.sample_root()
     # A single letter before the colon is a Windows drive.
-    named = re.match(r"^([A-Za-z][\w-]+):(.+)$", data)
+    named = re.match(r"^([A-Za-z][\w-]+):(.*)$", data)
     if named is None:
         return _recognised(_existing(data)), _existing(data)
     name, path = named.groups()
+    if not path.strip():
+        raise UsageError(f"-d {data} has no path after the colon", hint=f"give the folder: -d {name}:FOLDER")
     if name not in LAYOUTS:
         raise UsageError(f"there is no layout {name!r}", where=f"-d {data}", hint=did_you_mean(name, LAYOUTS))
     return LAYOUTS[name], _existing(path)

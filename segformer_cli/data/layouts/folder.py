@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,9 @@ IMAGE_FOLDERS = ("images", "img_dir", "JPEGImages")
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 COMMON_SUFFIXES = ("_mask", "_label", "_labels", "_L", "_gt", "_seg", "_gtFine_labelIds", "_labelTrainIds")
 VAL_SHARE = 0.2
+WIDEST_GAP = 10
+"""Ids in a row, at least, that must be missing for the next one to be taken for a slip."""
+
 ALL = "all"
 """The split that holds every image of a tree without splits."""
 
@@ -195,7 +199,10 @@ def _classes(
     present = _present(root, image_suffix, mask_suffix)
     if present == {0, 255}:
         return ("background", "foreground"), _black_and_white(), 255
-    return _numbered(present, root)
+    names, ids, ignore_index = _numbered(present, root)
+    if (gap := _gap(present, len(names))) is not None:
+        raise _stray_id(root, gap, image_suffix, mask_suffix)
+    return names, ids, ignore_index
 
 
 def _listed(path: Path) -> tuple[str, ...]:
@@ -229,19 +236,44 @@ def _black_and_white() -> NDArray[np.int32]:
 def _present(root: Path, image_suffix: str | None, mask_suffix: str | None) -> set[int]:
     """The ids in the masks of all splits."""
     present: set[int] = set()
+    for path in _masks_of_all_splits(root, image_suffix, mask_suffix):
+        present.update(np.unique(read_mask(path)).tolist())
+    return present
+
+
+def _masks_of_all_splits(root: Path, image_suffix: str | None, mask_suffix: str | None) -> Iterator[Path]:
     folders = {found[:2] for split in SPLITS if (found := _find(root, split)) is not None}
     for images, masks in sorted(folders):
         for pair in pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix):
             assert pair.mask is not None
-            present.update(np.unique(read_mask(pair.mask)).tolist())
-    return present
+            yield pair.mask
+
+
+def _gap(present: set[int], num_classes: int) -> tuple[int, int] | None:
+    """The first and the last id of a run that never occurs below one that does, too long for ids to mean classes."""
+    ids = [-1, *sorted(index for index in present if index < num_classes)]
+    width, last = max((b - a - 1, b - 1) for a, b in pairwise(ids))
+    return (last - width + 1, last) if width >= WIDEST_GAP and width > len(ids) - 1 else None
+
+
+def _stray_id(root: Path, gap: tuple[int, int], image_suffix: str | None, mask_suffix: str | None) -> DataError:
+    stray = gap[1] + 1
+    counts = ((path, read_mask(path)) for path in _masks_of_all_splits(root, image_suffix, mask_suffix))
+    path, pixels = next((path, found) for path, mask in counts if (found := int(np.count_nonzero(mask == stray))))
+    return DataError(
+        f"ids {gap[0]} to {gap[1]} never occur, {stray} occurs in {pixels} pixels of {path.name}",
+        where=str(path),
+        hint="without classes.txt every id up to the highest is a class: name the classes there, one a line in the "
+        "order of their ids, or write 255 where pixels are to be ignored",
+    )
 
 
 def _numbered(present: set[int], root: Path) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
     ignored = 65535 if max(present) > 255 else 255
     counted = present - {ignored}
     if not counted:
-        raise DataError("every pixel of every mask is ignored", where=str(root))
+        hint = "there is nothing to learn or to score; to go on all the same, name the classes in classes.txt"
+        raise DataError("every pixel of every mask is ignored", where=str(root), hint=hint)
     K = max(1, max(counted)) + 1
     ignore_index = ignore_index_for(K)
     return tuple(f"class_{index}" for index in range(K)), identity_ids(K, ignore_index, (ignored,)), ignore_index
