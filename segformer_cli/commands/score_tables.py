@@ -100,6 +100,8 @@ def difference_summary(found: ResultDifference) -> str:
     if math.isnan(found.difference):
         return f"no difference: {found.why_not_better}"
     verdict = "B is better" if found.better else "A is better" if found.worse else "no difference is sure"
+    if found.too_few:
+        verdict += f": {found.why_not_better}"
     scores = f"{found.score} A {found.miou_a:.4f}, B {found.miou_b:.4f}: B - A = {_points(found.difference)}"
     if math.isnan(found.ci95[0]):
         return f"{scores} points; {verdict}"

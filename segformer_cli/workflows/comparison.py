@@ -75,6 +75,11 @@ class ResultDifference:
         return self.ci95[1] < 0 and self.units >= FEWEST_UNITS
 
     @property
+    def too_few(self) -> bool:
+        """Whether there is an interval, but of too little to be believed."""
+        return self.units < FEWEST_UNITS and not math.isnan(self.ci95[0])
+
+    @property
     def why_not_better(self) -> str:
         """What keeps B from being called better."""
         low, high = (100 * bound for bound in self.ci95)
@@ -154,6 +159,7 @@ def _class_rows(a: SavedResult, b: SavedResult, found: Comparison) -> tuple[Clas
 def _robust_difference(config: CompareConfig) -> ResultDifference:
     robust, other = (config.a, config.b) if is_robust(config.a) else (config.b, config.a)
     if not is_robust(other):
+        read_results(other)                          # says what is wrong with it, where it is no result at all
         raise DataError(
             f"{robust} is a result of eval-robust, {other} is not",
             hint="score both with eval-robust, or both with eval",

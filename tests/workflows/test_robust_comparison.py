@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from segformer_cli.commands.score_tables import difference_summary
 from segformer_cli.config import CompareConfig, EvalConfig, RobustConfig
 from segformer_cli.errors import DataError
 from segformer_cli.metrics.bootstrap import bounds, resampled_mious
@@ -139,3 +140,15 @@ def test_clean_results_are_compared_by_their_clean_score(tmp_path: Path) -> None
     found = compare_results(CompareConfig(a=str(a), b=str(b), resamples=100))
     assert (found.score, [row.corruption for row in found.per_corruption]) == ("mIoU", ["clean"])
     assert found.difference == found.per_corruption[0].difference == found.miou_b - found.miou_a
+
+
+def test_what_is_no_result_at_all_is_said_to_be_none(results: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no result\.json"):
+        compare_results(CompareConfig(a=str(results[0]), b=str(tmp_path / "nope")))
+
+
+def test_a_verdict_says_where_pictures_are_too_few(tmp_path: Path) -> None:
+    a, b = (robust(tmp_path / name, size=size, limit=4) for name, size in (("a", "64"), ("b", "128")))
+    found = compare_results(CompareConfig(a=str(a), b=str(b)))
+    assert found.too_few and not found.better
+    assert "4 images, or groups of them, are too few" in difference_summary(found)
