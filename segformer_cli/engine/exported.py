@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -41,16 +43,39 @@ def is_exported(path: Path) -> bool:
     return len(start) == 2 and start[0] == 8 and start[1] < 64
 
 
+@dataclass(frozen=True)
+class ExportedFile:
+    """What an exported file says of itself; `parameters` is 0 where it does not say."""
+
+    format: str
+    config: ModelConfig
+    version: str
+    parameters: int
+    verification: Mapping[str, Any]
+
+
+def read_exported(path: Path) -> ExportedFile:
+    """What is written in an exported file; nothing of it is run.
+
+    Raises:
+        WeightsError: it is none that segformer wrote: nothing says what its numbers mean.
+        EnvironmentLacksError: the package that reads it is not installed.
+    """
+    said = FORMATS["onnx"].read_metadata(path)
+    if "config" not in said:
+        raise WeightsError(f"{path.name} does not say what its numbers mean", where=str(path))
+    config = config_from_json(said["config"], str(path))
+    return ExportedFile(
+        "onnx", config, str(said.get("version")), int(said.get("parameters", 0)), said.get("verification", {})
+    )
+
+
 def load_exported(path: Path) -> ExportedModel:
     """The file in its own runtime.
 
     Raises:
-        WeightsError: it is none that segformer wrote: nothing says what its numbers mean.
+        WeightsError: it is none that segformer wrote.
         EnvironmentLacksError: its runtime is not installed.
     """
-    onnx = FORMATS["onnx"]
-    metadata = onnx.read_metadata(path)
-    if "config" not in metadata:
-        raise WeightsError(f"{path.name} does not say what its numbers mean", where=str(path))
-    config = config_from_json(metadata["config"], str(path))
-    return ExportedModel(onnx.load(path), config, hashlib.sha256(path.read_bytes()).hexdigest())
+    config = read_exported(path).config
+    return ExportedModel(FORMATS["onnx"].load(path), config, hashlib.sha256(path.read_bytes()).hexdigest())

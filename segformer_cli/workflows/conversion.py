@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segformer_cli.engine.exported import is_exported, read_exported
 from segformer_cli.engine.loading import SAMPLE, load_checkpoint_from, sample_file
 from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.model.checkpoint import Checkpoint, network_from, save_checkpoint
@@ -146,6 +147,9 @@ def inspect_weights(
     Raises:
         WeightsError: it cannot be read.
     """
+    path = Path(weights).expanduser()
+    if is_exported(path):
+        return _inspect_exported(path)
     checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
     config = checkpoint.config
     return WeightsInfo(
@@ -166,6 +170,37 @@ def inspect_weights(
         licence=config.licence,
         sha256=_sha256(weights),
         notes=checkpoint.notes,
+    )
+
+
+def _inspect_exported(path: Path) -> WeightsInfo:
+    """What an exported file says of itself."""
+    said = read_exported(path)
+    config, check = said.config, said.verification
+    verified = "not verified"
+    if check.get("ran"):
+        verified = (
+            f"verification: {check['verdict']}, logits differ by at most {check['max_abs_error']:.2g} "
+            f"(tolerance {check['tolerance']:.2g})"
+        )
+    return WeightsInfo(
+        path=str(path),
+        format=said.format,
+        kind="graph",
+        variant=config.variant,
+        num_classes=config.num_classes,
+        class_names=config.class_names,
+        parameters=said.parameters,
+        in_channels=config.in_channels,
+        head_width=config.head_width,
+        eps=config.eps,
+        block_eps=config.block_eps,
+        size=config.size,
+        training_data=config.training_data,
+        origin=config.origin,
+        licence=config.licence,
+        sha256=_sha256(path),
+        notes=(f"exported by segformer {said.version}", verified),
     )
 
 

@@ -136,7 +136,7 @@ def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | 
         kind.write(segmenter.model, segmenter.config.in_channels, temporary)
         if split is not None:
             found = _verified(model, segmenter, kind.load(temporary), split)
-        kind.add_metadata(temporary, _metadata(model.config, found))
+        kind.add_metadata(temporary, _metadata(model, found))
     if found is None or found.verdict == "pass":
         refuse_existing(path, force=config.force)
         os.replace(unproven, path)
@@ -159,11 +159,13 @@ def _verified(model: SegFormer, segmenter: Segmenter, exported: Network, split: 
     return verify(reference, exported, {**random_pictures(segmenter.config.in_channels), **real})
 
 
-def _metadata(config: ModelConfig, found: Verification | None) -> dict[str, object]:
+def _metadata(model: SegFormer, found: Verification | None) -> dict[str, object]:
     """What a user of the file must know: what goes in, what comes out, whose it is, how far it can be trusted."""
+    config: ModelConfig = model.config
     return {
         "version": segformer_cli.__version__,
         "config": config_to_json(config),
+        "parameters": sum(each.numel() for each in model.parameters()),
         "input": "pictures (B, C, H, W) float32, (pixel - mean) / std in the order of the bands, sides of 32 or more",
         "output": "logits (B, K, ceil(H / 4), ceil(W / 4)) float32",
         "licence": config.licence or "no third-party weights",

@@ -12,6 +12,7 @@ from segformer_cli.config import EvalConfig, ExportConfig
 from segformer_cli.engine.exported import ExportedModel, is_exported
 from segformer_cli.engine.loading import load_checkpoint_from, load_model
 from segformer_cli.errors import UsageError, WeightsError
+from segformer_cli.workflows.conversion import inspect_weights
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.exporting import export_model
 from segformer_cli.workflows.prediction import Predictor
@@ -37,6 +38,14 @@ def test_it_predicts_and_scores_as_the_network_does(exported: Path) -> None:
     found, expected = (evaluate(EvalConfig(weights=str(each), limit=4)) for each in (exported, "sample"))
     assert found.miou == pytest.approx(expected.miou, abs=1e-4)
     assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 19, 16, 24)
+
+
+@pytest.mark.slow
+def test_weights_info_says_what_it_is_and_that_it_was_verified(exported: Path) -> None:
+    found, source = inspect_weights(exported), inspect_weights("sample")
+    assert (found.format, found.kind) == ("onnx", "graph")
+    assert (found.class_names, found.parameters, found.licence) == (source.class_names, source.parameters, None)
+    assert any(note.startswith("verification: pass") for note in found.notes)
 
 
 @pytest.mark.slow
