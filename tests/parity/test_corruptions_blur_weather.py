@@ -23,6 +23,7 @@ from segformer_cli.robustness.frost import ORIGINALS, Textures, frost, textures_
 from segformer_cli.robustness.glass import GLASS, copied_from, glass_blur
 from segformer_cli.robustness.source import Random, Source
 from tests.conftest import peer
+from tests.parity.photographs import photographs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")                                                # numba's, while it is imported
@@ -50,6 +51,7 @@ PICTURES = {
     "scene 333x720": draw_scene(4, (720, 333))[0],       # SciPy's enlargement leaves the last of 720 rows black
     "scene 32x32": draw_scene(5, (64, 64))[0][16:48, 16:48],
     "burnt out 400x300": burnt_out(300, 400),
+    **photographs(),
 }
 pictures = pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 

@@ -18,6 +18,7 @@ from segformer_cli.data.sample import draw_scene
 from segformer_cli.images import Picture
 from segformer_cli.robustness.corruptions import CORRUPTIONS, Mode, corrupt
 from tests.conftest import peer
+from tests.parity.photographs import photographs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")                                                # numba's, while it is imported
@@ -45,6 +46,7 @@ PICTURES = {
     "photo 480x360": photo_like(360, 480),
     "photo 333x32": photo_like(32, 333),
     "one colour": np.full((40, 50, 3), (100, 100, 97), np.uint8),
+    **photographs(),
 }
 pictures = pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 
