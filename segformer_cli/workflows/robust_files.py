@@ -17,7 +17,7 @@ from segformer_cli.report import as_text, report
 from segformer_cli.robustness.degradation import Reference, reference_of_grid
 from segformer_cli.robustness.protocols import Cell
 from segformer_cli.robustness.table5 import latex_table, markdown_table, published_rows
-from segformer_cli.workflows.results import DAMAGED, PER_IMAGE, RESULT
+from segformer_cli.workflows.results import DAMAGED, PER_IMAGE, RESULT, refuse_newer
 from segformer_cli.workflows.robust_counts import RobustCounts
 from segformer_cli.workflows.robust_result import RobustResult
 
@@ -104,7 +104,9 @@ def read_robust(path: str | Path) -> SavedRobustness:
         if not (folder / name).is_file():
             raise DataError(f"{folder} holds no {name}", where=str((folder / name).absolute()), hint=_HINT)
     try:
-        results = json.loads((folder / RESULT).read_text(encoding="utf-8"))["results"]
+        document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        refuse_newer(document, folder)
+        results = document["results"]
         asked = {Cell(row["corruption"], int(row["severity"])) for row in results["grid"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{RESULT} is no result of {COMMAND}", where=str(folder / RESULT), hint=_HINT) from error

@@ -153,7 +153,8 @@ def _check_classes(segmenter: Segmenter, split: Split) -> None:
     try:
         check_classes(segmenter.config, split)
     except DataError as error:
-        error.hint = "take weights of these classes; eval --by-name scores others, without corruptions"
+        if "--by-name" in (error.hint or ""):
+            error.hint = "take weights of these classes; eval --by-name scores others, without corruptions"
         raise
 
 

@@ -379,4 +379,6 @@ def test_instances_are_weighed_where_their_files_lie_and_the_dialect_is_asked_fo
     assert any("*_gtFine_instanceIds.png do not lie beside every mask" in warning for warning in without.warnings)
     assert {row.name for row in found.groups if row.iiou is not None} == {"human", "vehicle"}
     assert found.miou == without.miou
+    others = {row.name: row.iiou for row in scored(**asked, group=("vehicle=car,bus", "x=person,rider")).groups}
+    assert others["human"] is not None and others["vehicle"] is others["x"] is None
     assert scored(**{**asked, "dialect": ("mmseg",)}).means.iiou is None

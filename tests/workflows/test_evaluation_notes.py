@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 import segformer_cli as sf
+from segformer_cli.classes import class_set
 from segformer_cli.config import CompareConfig, EvalConfig
 from segformer_cli.errors import ConfigError, DataError, EnvironmentLacksError, UsageError, WeightsError
 from segformer_cli.workflows.class_match import ClassMatch
 from segformer_cli.workflows.evaluation import plan
+from segformer_cli.workflows.evaluation_report import class_table
 from segformer_cli.workflows.memory import memory_told
 from segformer_cli.workflows.scorecard import misled_dialects
 from tests.conftest import RandomCheckpoint
@@ -37,6 +40,9 @@ def test_classes_that_were_not_counted_are_marked(streets: str, lot: str, weight
     rows = {row["name"]: row for row in found.to_json()["per_class"]}
     assert rows["car"]["counted"] is False
     assert "counted" not in rows["road"]
+    table = class_table(found, class_set("cityscapes").palette)
+    shown = dict(zip(CITY, (cells[-1] for cells in table.rows), strict=True))
+    assert shown["car"] is None and shown["road"] == rows["road"]["pixels"] > 0
 
 
 def test_an_alias_that_displaces_a_namesake_is_warned_of(streets: str, weights_of: Weights) -> None:
@@ -72,7 +78,11 @@ def test_more_workers_than_cores_are_said_once_and_never_more_than_images(
 ) -> None:
     # Warnings are errors here: torch's own would be one.
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    started = []
+    start = Process.start
+    monkeypatch.setattr(Process, "start", lambda self: (started.append(self), start(self))[1])
     many = scored(weights=weights_of(), data=lot, limit=2, workers=64, resamples=0)
+    assert len(started) == 2
     assert many.warnings == ("2 workers share 1 core: fewer may be faster",)
     assert scored(weights=weights_of(), data=lot, limit=2, workers=1, resamples=0).warnings == ()
 

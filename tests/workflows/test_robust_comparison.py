@@ -152,3 +152,12 @@ def test_a_verdict_says_where_pictures_are_too_few(tmp_path: Path) -> None:
     found = compare_results(CompareConfig(a=str(a), b=str(b)))
     assert found.too_few and not found.better
     assert "4 images, or groups of them, are too few" in difference_summary(found)
+
+
+def test_a_result_of_a_newer_segformer_is_refused(results: tuple[Path, Path], tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(results[0], newer)
+    document = json.loads((newer / "result.json").read_text("utf-8"))
+    (newer / "result.json").write_text(json.dumps(document | {"schema": 99}), "utf-8")
+    with pytest.raises(DataError, match="newer segformer"):
+        read_robust(newer)
