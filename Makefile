@@ -1,7 +1,7 @@
 # One task runner; CI calls the same targets. `make PYTHON=path/to/python target` picks the interpreter.
 PYTHON ?= python
 
-.PHONY: setup lint types test slow browser parity docs bench release-check gpu-check online-check
+.PHONY: setup lint types test slow browser node parity docs bench release-check gpu-check online-check
 
 setup:            ## this checkout, editable, with what the checks need
 	$(PYTHON) -m pip install -e ".[dev]"
@@ -21,6 +21,10 @@ slow:             ## what takes longer than ten seconds
 
 browser:          ## reports in a headless Chromium
 	$(PYTHON) -m pytest -q -m browser
+
+node:             ## the JavaScript of docs/deploy.md
+	npm install --silent --prefix .node onnxruntime-web
+	$(PYTHON) -m pytest -q -m node
 
 parity:           ## the same numbers as other implementations, mmsegmentation (extra `peers`) included
 	SEGFORMER_PARITY=all $(PYTHON) -m pytest -q --continue-on-collection-errors tests/parity

@@ -99,6 +99,7 @@ class PredictConfig:
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
+    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,7 @@ class EvalConfig:
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
+    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +249,7 @@ class RobustConfig:
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     force: Annotated[bool, Doc("overwrite files that exist, and start again what was stopped")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
+    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,12 +290,31 @@ class ExportConfig:
 
     weights: Annotated[str | None, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = None
     format: Annotated[
-        str | None, Doc("onnx or torchscript; default: as the ending of the file asks for, .onnx or .pt")
+        str | None,
+        Doc("onnx, torchscript, pt2, openvino, aoti or tensorrt; default: as the ending of the file asks for"),
     ] = None
     out: Annotated[str | None, Doc("the file; default: named like the weights, in this folder")] = None
+    size: Annotated[
+        str | None, Doc("HxW, or N for a square: the one size of picture that the file takes; default: any")
+    ] = None
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16", "int8"],
+        Doc("bf16: openvino, on a CPU that has it; int8: onnx and openvino, with ranges from the pictures of data"),
+    ] = "fp32"
+    full_pipeline: Annotated[
+        bool, Doc("uint8 pictures (N, H, W, 3) in, class ids at their own size out; onnx, openvino or torchscript")
+    ] = False
     verify: Annotated[bool, Doc("run the file in its own runtime and compare logits before it gets its name")] = True
-    data: Annotated[str, Doc("DATA whose pictures it is compared on")] = "sample"
+    bisect: Annotated[bool, Doc("where the file fails, name the first part of the network whose maps differ")] = False
+    data: Annotated[
+        str | None, Doc("DATA whose pictures it is compared on; default: `sample`; int8 wants pictures like yours")
+    ] = None
     split: Annotated[str, Doc("train, val or test")] = "val"
+    limit: Annotated[
+        int | None, Doc("pictures to compare on, evenly spaced over the split; default: 4, for int8 32"), COUNT
+    ] = None
+    calibration: Annotated[int, Doc("pictures of the training split that int8 takes its ranges from"), COUNT] = 32
+    max_drop: Annotated[float, Doc("points of mIoU that int8, fp16 or bf16 may cost"), NOT_NEGATIVE] = 1.0
     force: Annotated[bool, Doc("overwrite a file that exists")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
 

@@ -43,6 +43,12 @@ def peer(name: str) -> Any:
     return pytest.importorskip(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_record(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The record of files that may run their code is the tests' own, not the user's."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 RandomCheckpoint = Callable[..., Checkpoint]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,19 +13,35 @@ from segformer_cli.config import ExportConfig
 from segformer_cli.errors import CheckFailed
 
 if TYPE_CHECKING:
+    from segformer_cli.export.verify import Verification
     from segformer_cli.workflows.exporting import Export
 
 EXAMPLES = epilog(
     "segformer export -w sample -o sample.onnx",
-    "segformer export -w runs/train/NAME -f torchscript -o model.pt -d my-pictures/",
-    note=o.also(),
+    "segformer export -w runs/train/NAME -f onnx --precision int8 -d my-data/",
+    "segformer export -w sample -o whole.onnx --full-pipeline",
+    note=o.also("--max-drop"),
 )
 
-Format = o.text_option("--format", "-f", metavar="FORMAT", help="onnx or torchscript; default: by -o.", panel=o.WHAT)
+FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt; default: by -o."
+Format = o.text_option("--format", "-f", metavar="FORMAT", help=FORMATS, panel=o.WHAT)
+Size = o.text_option("--size", metavar="HxW", help="The one size of picture it takes; default: any.", panel=o.WHAT)
+Precision = o.text_option("--precision", metavar="TYPE", help="fp32, fp16, bf16 or int8.", panel=o.WHAT)
+Full = o.switch_option(
+    "--full-pipeline", help="uint8 pictures in, class ids at their size out.", panel=o.WHAT, hidden=False
+)
 OutFile = o.text_option("--out", "-o", metavar="FILE", help="Default: named like the weights.", panel=o.OUTPUT)
-PicturesOption = o.text_option("--data", "-d", metavar="DATA", help="Pictures to compare on.", panel=o.HOW)
+PicturesOption = o.text_option(
+    "--data", "-d", metavar="DATA", help="Pictures to compare on, and int8's ranges.", panel=o.HOW
+)
 Verify = typer.Option(
     "--verify/--no-verify", help="Run the file and compare (default).", rich_help_panel=o.HOW, show_default=False
+)
+Bisect = o.switch_option(
+    "--bisect", help="Where it fails, name the first part that differs.", panel=o.HOW, hidden=False
+)
+MaxDrop = o.text_option(
+    "--max-drop", metavar="POINTS", help="Of mIoU that a precision may cost.", panel=o.HOW, hidden=True
 )
 
 
@@ -32,8 +49,13 @@ def export(
     context: typer.Context,
     weights: o.WeightsOption = None,
     format: Annotated[str | None, Format] = None,
+    size: Annotated[str | None, Size] = None,
+    precision: Annotated[str | None, Precision] = None,
+    full_pipeline: Annotated[bool | None, Full] = None,
     data: Annotated[str | None, PicturesOption] = None,
     verify: Annotated[bool | None, Verify] = None,
+    bisect: Annotated[bool | None, Bisect] = None,
+    max_drop: Annotated[str | None, MaxDrop] = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
     help_config: Annotated[bool, o.help_config(ExportConfig)] = False,
@@ -65,25 +87,50 @@ def export(
 
 
 def _summary(found: Export) -> str:
-    size = f"{found.path}: {found.format}, {found.size_bytes / 2**20:.1f} MiB"
-    check = found.verification
+    cost, check = found.multiply_adds, found.verification
+    lines = [
+        f"{found.path}: {found.format}, {found.precision}, {found.size_bytes / 2**20:.1f} MiB, "
+        f"written in {found.export_s:.0f} s",
+        f"{cost.exported / 1e9:.2f} G multiply-adds for {_by(cost.size_hw)}, "
+        f"{cost.textbook / 1e9:.2f} as the paper draws the network",
+    ]
     if check is None:
-        return f"{size}; not verified"
-    return (
-        f"{size}\n{check.verdict}: logits differ by at most {check.max_abs_error:.2g} (tolerance {check.tolerance:.2g})"
-        f", the best class is the same at {100 * check.argmax_agreement:.4g} % of positions\n"
-        f"{check.latency_ms:.0f} ms, here {check.reference_ms:.0f} ms, for {_by(check.shapes)}"
-    )
+        return "\n".join((*lines, "not verified"))
+    lines.append(f"{check.verdict}: {_compared(check)}")
+    if check.reference_miou is not None and check.miou is not None:
+        lines.append(
+            f"mIoU {check.miou:.4f}, the network's {check.reference_miou:.4f}, on {check.pictures} labelled pictures"
+        )
+    if check.latency_ms is not None:
+        lines.append(f"{check.latency_ms:.0f} ms, PyTorch {check.reference_ms:.0f} ms, for {_largest(check.shapes)}")
+    if found.next:
+        lines.append(f"for TensorRT: {found.next}")
+    return "\n".join(lines)
 
 
-def _by(shapes: tuple[tuple[int, ...], ...]) -> str:
-    largest = max(shapes, key=lambda shape: shape[0] * shape[2] * shape[3])
-    return "x".join(map(str, largest))
+def _compared(check: Verification) -> str:
+    same = f"the class is the same at {100 * check.argmax_agreement:.4g} % of positions"
+    if check.max_abs_error is None:
+        return same
+    allowed = "" if check.tolerance is None else f" (tolerance {check.tolerance:.2g})"
+    return f"logits differ by at most {check.max_abs_error:.2g}{allowed}, {same}"
+
+
+def _largest(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return _by(max(shapes, key=math.prod))
+
+
+def _by(sides: tuple[int, ...]) -> str:
+    return "x".join(map(str, sides))
 
 
 def _failure(found: Export) -> CheckFailed | None:
-    if found.verification is None or found.verification.verdict == "pass":
+    check = found.verification
+    if check is None or check.verdict == "pass":
         return None
-    return CheckFailed(
-        "the file does not compute what the network computes", where=found.path, hint="please report it as a bug"
-    )
+    where, hint = found.path, "add --bisect to see where"
+    if check.diverges_at is not None:
+        where, hint = f"{found.path}: the first to differ is {check.diverges_at}", "please report it as a bug"
+    if found.precision != "fp32":
+        hint = "more or better pictures (-d, --set calibration=64), another precision, or a larger --max-drop"
+    return CheckFailed(f"the file is not what the network is: {'; '.join(check.faults)}", where=where, hint=hint)

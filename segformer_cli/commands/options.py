@@ -145,6 +145,9 @@ VerboseOption = Annotated[bool, switch_option("--verbose", "-v", help="Details t
 NoProgressOption = Annotated[bool, switch_option("--no-progress", help="No bar.")]
 DryRunOption = Annotated[bool, switch_option("--dry-run", help="Say what would be done; write nothing.")]
 OfflineOption = Annotated[bool | None, switch_option("--offline", help="Never touch the network.")]
+TrustOption = Annotated[
+    bool | None, switch_option("--trust", help="Run an exported file that can hold code and is not ours.", panel=HOW)
+]
 
 
 def help_config(cls: type[DataclassInstance]) -> Any:

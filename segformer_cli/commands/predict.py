@@ -42,6 +42,7 @@ def predict(
     opacity: Annotated[str | None, Opacity] = None,
     force: o.ForceOption = None,
     offline: o.OfflineOption = None,
+    trust: o.TrustOption = None,
     dry_run: o.DryRunOption = False,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,

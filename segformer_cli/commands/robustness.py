@@ -58,6 +58,7 @@ def eval_robust(
     force: o.ForceOption = None,
     dry_run: o.DryRunOption = False,
     offline: o.OfflineOption = None,
+    trust: o.TrustOption = None,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     verbose: o.VerboseOption = False,

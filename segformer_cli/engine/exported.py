@@ -2,32 +2,76 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segformer_cli.errors import WeightsError
-from segformer_cli.export.formats import FORMATS
-from segformer_cli.model.header import ModelConfig, config_from_json
+from segformer_cli.errors import UsageError, WeightsError
+from segformer_cli.export.exportable import ALIGN
+from segformer_cli.export.formats import Format, format_of
+from segformer_cli.export.trust import refuse_unknown
+from segformer_cli.export.verify import Verification, verification_to_json
+from segformer_cli.model.header import ModelConfig, config_from_json, config_to_json
+from segformer_cli.model.hub import sha256_of
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """What an exported file says of itself.
+
+    `parameters` is 0 where it does not say; `size_hw` the one size that it takes, None for any; `full_pipeline`:
+    pictures as they are go in, class ids come out.
+    """
+
+    format: Format
+    config: ModelConfig
+    version: str
+    parameters: int
+    precision: str
+    size_hw: tuple[int, int] | None
+    full_pipeline: bool
+    verification: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ExportedModel(nn.Module):
     """A file in its own runtime: a callable from pictures (B, C, H, W), normalised, to logits; it has no encoder.
 
-    `config` is what the file says its numbers mean, `sha256` that of the file.
+    A full pipeline takes pictures (B, C, H, W) as they are, 0..255, and gives "logits" at their own size: 100 for the
+    class chosen, 0 for the others. `config` is what the file says its numbers mean, `said` all that it says of itself,
+    `sha256` the hash of the file.
     """
 
-    def __init__(self, run: Callable[[Tensor], Tensor], config: ModelConfig, sha256: str) -> None:
+    def __init__(self, run: Callable[[Tensor], Tensor], said: ExportedFile, sha256: str) -> None:
         super().__init__()
-        self.run, self.config, self.sha256 = run, config, sha256
+        self.run, self.said, self.sha256 = run, said, sha256
+        self.config = said.config
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K, ceil(H / 4), ceil(W / 4)) on the CPU."""
-        return self.run(images)
+        """Logits (B, K, ceil(H / 4), ceil(W / 4)) on the CPU.
+
+        Raises:
+            UsageError: the file takes pictures of other sizes.
+        """
+        size, wanted = tuple(images.shape[-2:]), self.said.size_hw
+        if wanted and size != wanted:
+            raise UsageError(
+                f"the file takes pictures of {_by(wanted)}, this one comes to {_by(size)}",
+                hint=f"export it without --size, or cut pictures: --set window={_by(wanted)}",
+            )
+        if not self.said.format.any_side and any(side % ALIGN for side in size):
+            raise UsageError(
+                f"a file of {self.said.format.name} takes sides that are multiples of {ALIGN}, not {_by(size)}",
+                hint="name a --size or --protocol that rounds them up, or export to another format",
+            )
+        if not self.said.full_pipeline:
+            return self.run(images)
+        ids = self.run(images.permute(0, 2, 3, 1).to(torch.uint8).contiguous()).long()
+        return 100.0 * F.one_hot(ids, max(self.config.num_classes, 2)).permute(0, 3, 1, 2)
 
     def fused(self) -> ExportedModel:
         """Itself: what could be folded was folded when it was exported."""
@@ -35,23 +79,8 @@ class ExportedModel(nn.Module):
 
 
 def is_exported(path: Path) -> bool:
-    """Whether the file is an ONNX graph, by its first bytes: a protobuf whose first field is the IR version."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        start = file.read(2)
-    return len(start) == 2 and start[0] == 8 and start[1] < 64
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """What an exported file says of itself; `parameters` is 0 where it does not say."""
-
-    format: str
-    config: ModelConfig
-    version: str
-    parameters: int
-    verification: Mapping[str, Any]
+    """Whether the file is of a format that `export` writes, by its content."""
+    return format_of(path) is not None
 
 
 def read_exported(path: Path) -> ExportedFile:
@@ -61,21 +90,64 @@ def read_exported(path: Path) -> ExportedFile:
         WeightsError: it is none that segformer wrote: nothing says what its numbers mean.
         EnvironmentLacksError: the package that reads it is not installed.
     """
-    said = FORMATS["onnx"].read_metadata(path)
+    kind = format_of(path)
+    if kind is None:
+        raise WeightsError(f"{path.name} is no exported file", where=str(path))
+    said = kind.runtime.read_metadata(path)
     if "config" not in said:
         raise WeightsError(f"{path.name} does not say what its numbers mean", where=str(path))
-    config = config_from_json(said["config"], str(path))
+    size = said.get("size_hw")
     return ExportedFile(
-        "onnx", config, str(said.get("version")), int(said.get("parameters", 0)), said.get("verification", {})
+        kind,
+        config_from_json(said["config"], str(path)),
+        str(said.get("version")),
+        int(said.get("parameters", 0)),
+        str(said.get("precision", "fp32")),
+        (int(size[0]), int(size[1])) if size else None,
+        bool(said.get("full_pipeline")),
+        said.get("verification", {}),
     )
 
 
-def load_exported(path: Path) -> ExportedModel:
+def metadata_of(said: ExportedFile, found: Verification | None) -> dict[str, object]:
+    """What `read_exported` reads, as values JSON can hold, and what a user of the file must know besides."""
+    sides = "any from 29 up" if said.format.any_side else "multiples of 32"
+    if said.size_hw:
+        sides = _by(said.size_hw)
+    takes = "(B, C, H, W) float32, (pixel - mean) / std in the order of the bands"
+    gives = "logits (B, K, ceil(H / 4), ceil(W / 4)) float32"
+    if said.full_pipeline:
+        takes, gives = "(B, H, W, C) uint8 in the order of the bands", "class ids (B, H, W)"
+    return {
+        "version": said.version,
+        "format": said.format.name,
+        "config": config_to_json(said.config),
+        "parameters": said.parameters,
+        "precision": said.precision,
+        "size_hw": said.size_hw,
+        "full_pipeline": said.full_pipeline,
+        "input": f"pictures {takes}; sides: {sides}",
+        "output": gives,
+        "licence": said.config.licence or "no third-party weights",
+        "verification": verification_to_json(found),
+    }
+
+
+def load_exported(path: Path, *, trust: bool = False) -> ExportedModel:
     """The file in its own runtime.
 
+    Args:
+        trust: run a file that can hold any code, though segformer did not write it on this machine.
+
     Raises:
-        WeightsError: it is none that segformer wrote.
+        WeightsError: it is none that segformer wrote, or it is not to be trusted.
         EnvironmentLacksError: its runtime is not installed.
     """
-    config = read_exported(path).config
-    return ExportedModel(FORMATS["onnx"].load(path), config, hashlib.sha256(path.read_bytes()).hexdigest())
+    said, sha256 = read_exported(path), sha256_of(path)
+    if said.format.runs_code and not trust:
+        refuse_unknown(path, sha256)
+    return ExportedModel(said.format.runtime.load(path), said, sha256)
+
+
+def _by(size_hw: tuple[int, ...]) -> str:
+    return "x".join(map(str, size_hw))

@@ -16,11 +16,11 @@ from segformer_cli.data.transforms import normalise
 from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.protocol import Protocol, choose_protocol
 from segformer_cli.engine.upsampling import LogitMap, Window, class_values
-from segformer_cli.errors import ImageError, WeightsError
+from segformer_cli.errors import ImageError, UsageError, WeightsError
 from segformer_cli.images import Ids
 from segformer_cli.model.checkpoint import ModelConfig
 from segformer_cli.model.segformer import SegFormer
-from segformer_cli.resize import resize_image
+from segformer_cli.resize import SizePolicy, resize_image
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,18 @@ class Segmenter:
         """The network fused and moved; without a protocol pictures are sized by its checkpoint's own policy.
 
         One class (a sigmoid output z) is read as two, the other scoring 0, so that nothing after the
-        network needs a second way.
+        network needs a second way. A full pipeline, which sizes and normalises inside, is given pictures as they are.
+
+        Raises:
+            UsageError: the protocol cuts or repeats pictures, which a full pipeline cannot do.
         """
         config: ModelConfig = model.config
         if config.num_classes == 1:
             names, colours = ("background", *config.class_names), ((0, 0, 0), *config.palette)
             config = dataclasses.replace(config, class_names=names, palette=colours)
         protocol = protocol or choose_protocol(None, config.size, None, "")
+        if isinstance(model, ExportedModel) and model.said.full_pipeline:
+            config, protocol = _as_they_are(config, protocol)
         return cls(model.to(device).fused(), config, device, dtype, protocol)
 
     def prepare(self, image: NDArray[np.generic]) -> list[Tensor]:
@@ -106,6 +111,18 @@ class Segmenter:
         """Class ids (H, W) of a picture (H, W, C), at its own size."""
         (maps,) = self.passes(self.prepare(image))
         return upsampled_mask(maps, (image.shape[0], image.shape[1])).cpu().numpy()
+
+
+def _as_they_are(config: ModelConfig, protocol: Protocol) -> tuple[ModelConfig, Protocol]:
+    """Under which `prepare` leaves a picture at its size and its values at 0..255."""
+    if protocol.window or not protocol.single:
+        raise UsageError(
+            f"a full pipeline takes whole pictures once, {protocol.name} asks for more",
+            hint="export without --full-pipeline, or name another protocol",
+        )
+    bands = config.in_channels
+    config = dataclasses.replace(config, mean=(0.0,) * bands, std=(1.0,) * bands)
+    return config, dataclasses.replace(protocol, size=SizePolicy(align=1), ratios=(1.0,))
 
 
 def prepare(image: NDArray[np.generic], config: ModelConfig, protocol: Protocol) -> list[Tensor]:

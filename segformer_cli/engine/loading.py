@@ -149,6 +149,7 @@ def load_model(
     class_names: Sequence[str] | None = None,
     in_channels: int | None = None,
     offline: bool = False,
+    trust: bool = False,
     progress: ProgressListener = ignore_progress,
     seed: int = 0,
 ) -> SegFormer | ExportedModel:
@@ -158,10 +159,11 @@ def load_model(
         num_classes, class_names: build the classifier anew for these classes, as fine-tuning starts; rows of
             classes whose names match are kept.
         in_channels: build the first convolution for another number of bands, inflated from the file's.
+        trust: run an exported file that can hold any code, though segformer did not write it on this machine.
         seed: of what is built anew.
 
     Raises:
-        WeightsError: the file cannot be read, or it is a backbone and no classes are asked for.
+        WeightsError: the file cannot be read or is not to be trusted, or it is a backbone and no classes are asked for.
         UsageError: other classes or bands are asked of an exported file.
         EnvironmentLacksError: the network is needed and absent, or an exported file's runtime is not installed.
     """
@@ -169,7 +171,7 @@ def load_model(
     if is_exported(path):
         if (num_classes, class_names, in_channels) != (None, None, None):
             raise UsageError(f"{path.name} is an exported file: it cannot be built anew", where=str(path))
-        return load_exported(path)
+        return load_exported(path, trust=trust)
     checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
     if num_classes is None and class_names is None and in_channels in (None, checkpoint.config.in_channels):
         return network_from(checkpoint)

@@ -1,55 +1,100 @@
-"""The formats that weights can be exported to: how each is written, run, and told what it means."""
+"""The formats that weights can be exported to, and how a file of one is told from others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from segformer_cli.export import onnx, torchscript
+from segformer_cli.export import aoti, onnx, openvino, tensorrt, torch_export, torchscript
+from segformer_cli.export.exportable import Exportable, Network
+
+Features = Callable[[Tensor], list[Tensor]]
+
+
+class Runtime(Protocol):
+    """What the module of a format offers."""
+
+    def write(self, what: Exportable, path: Path) -> None:
+        """The file, now at `path`."""
+
+    def load(self, path: Path) -> Network:
+        """The file in its own runtime."""
+
+    def add_metadata(self, path: Path, metadata: Mapping[str, object]) -> None:
+        """The file with its meaning in it."""
+
+    def read_metadata(self, path: Path) -> dict[str, Any]:
+        """What `add_metadata` wrote; nothing of the file is run."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file is of this format."""
+
+    @property
+    def features(self) -> Callable[[Path], Features] | None:
+        """A file's own encoder: pictures to the four stages' maps (B, C, H, W); None where it is out of reach."""
 
 
 @dataclass(frozen=True)
 class Format:
     """One format.
 
-    `packages` are those it needs beside torch, the one that runs the file last. `write` takes the network in
-    evaluation, the bands of its pictures and the path; `load` gives the file in its own runtime, from pictures
-    (B, C, H, W), normalised, to logits.
+    `packages` are those it needs beside torch, the one that runs the file last, and `extra` is what installs them.
+    `companion` is the ending of a second file, written beside the first. `runs_code`: a file can hold code that runs
+    when it is opened. `any_side`: sides need not be multiples of 32. `full`: it can hold the whole pipeline.
     """
 
     name: str
     suffix: str
-    packages: tuple[str, ...]
-    write: Callable[[nn.Module, int, Path], None]
-    load: Callable[[Path], Callable[[Tensor], Tensor]]
-    add_metadata: Callable[[Path, Mapping[str, object]], None]
-    read_metadata: Callable[[Path], dict[str, Any]]
+    runtime: Runtime
+    packages: tuple[str, ...] = ()
+    extra: str = "export"
+    precisions: tuple[str, ...] = ("fp32", "fp16")
+    companion: str | None = None
+    runs_code: bool = False
+    any_side: bool = True
+    full: bool = True
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All that is written for a file, the one that names it last."""
+        return (*([path.with_suffix(self.companion)] if self.companion else []), path)
+
+
+_ONNX = ("onnx", "onnxscript")
 
 FORMATS: Mapping[str, Format] = {
     each.name: each
     for each in (
+        Format("onnx", ".onnx", onnx, (*_ONNX, "onnxruntime"), precisions=("fp32", "fp16", "int8")),
+        Format("torchscript", ".pt", torchscript, runs_code=True),
+        Format("pt2", ".pt2", torch_export, runs_code=True, any_side=False, full=False),
         Format(
-            "onnx",
-            ".onnx",
-            ("onnx", "onnxscript", "onnxruntime"),
-            onnx.write_onnx,
-            onnx.load_onnx,
-            onnx.add_onnx_metadata,
-            onnx.read_onnx_metadata,
+            "openvino",
+            ".xml",
+            openvino,
+            (*_ONNX, "openvino"),
+            extra="openvino",
+            precisions=("fp32", "fp16", "bf16", "int8"),
+            companion=".bin",
         ),
         Format(
-            "torchscript",
-            ".pt",
-            (),
-            torchscript.write_torchscript,
-            torchscript.load_torchscript,
-            torchscript.add_metadata,
-            torchscript.read_metadata,
+            "tensorrt",
+            ".engine",
+            tensorrt,
+            _ONNX,
+            precisions=("fp32", "fp16", "int8"),
+            companion=".json",
         ),
+        Format("aoti", ".pt2", aoti, precisions=("fp32",), runs_code=True, any_side=False, full=False),
     )
 }
+
+
+def format_of(path: Path) -> Format | None:
+    """The format of a file by its content; None where it is of none."""
+    if not path.is_file():
+        return None
+    return next((each for each in FORMATS.values() if each.runtime.recognises(path)), None)

@@ -7,51 +7,64 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segformer_cli.errors import WeightsError
+from segformer_cli.export.exportable import Exportable, Network
 from segformer_cli.export.extras import needed
+from segformer_cli.export.quantised_onnx import quantise
 
 OPSET = 20
 """The first with GELU as one operator."""
 
 META = "segformer"
-IMAGES, LOGITS = "images", "logits"
 
-_SEEN_HW = 64, 96
-"""Of the picture the graph is made with; no size is frozen in it (tested)."""
+STAGES = ("stage1", "stage2", "stage3", "stage4")
+"""The names, inside the graph, of the encoder's four maps (B, H, W, C)."""
 
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
-_DIMENSIONS = {0: "batch", 2: "height", 3: "width"}
 
 
-def write_onnx(network: nn.Module, bands: int, path: Path) -> None:
-    """The graph of a network in evaluation, for pictures of any batch, height and width, now at `path`.
+def write(what: Exportable, path: Path) -> None:
+    """The graph, now at `path`.
 
-    Args:
-        bands: of the pictures, C.
+    Raises:
+        EnvironmentLacksError: onnx or onnxscript is not installed; onnxruntime, for int8.
+    """
+    if what.precision != "int8":
+        write_fp32(what, path)
+        return
+    with TemporaryDirectory() as folder:
+        exact = Path(folder) / "exact.onnx"
+        write_fp32(what, exact)
+        quantise(exact, what.input, what.calibration, path)
+
+
+def write_fp32(what: Exportable, path: Path) -> None:
+    """The graph as the module computes it, now at `path`.
 
     Raises:
         EnvironmentLacksError: onnx or onnxscript is not installed.
     """
     onnx = needed("onnx")
     needed("onnxscript")
-    dynamic = dict.fromkeys(_DIMENSIONS, torch.export.Dim.DYNAMIC)
-    # Two pictures: of one, the batch would be taken for fixed.
-    picture = torch.zeros(2, bands, *_SEEN_HW)
+    dynamic = dict.fromkeys(what.free, torch.export.Dim.DYNAMIC)
     with _quiet():
         program = torch.onnx.export(
-            network, (picture,), dynamo=True, dynamic_shapes=(dynamic,), opset_version=OPSET, verbose=False,
-            input_names=[IMAGES], output_names=[LOGITS],
+            what.module, (what.example,), dynamo=True, dynamic_shapes=(dynamic or None,), opset_version=OPSET,
+            verbose=False, input_names=[what.input], output_names=[what.output],
         )
     assert program is not None
     graph = program.model_proto
-    _name_dimensions(graph)
+    _name_stages(graph)
+    _name_dimensions(graph, what)
+    _strip(graph)
     onnx.checker.check_model(graph, full_check=True)
     branches = sorted({node.op_type for node in graph.graph.node} & _CONTROL_FLOW)
     if branches:
@@ -59,7 +72,7 @@ def write_onnx(network: nn.Module, bands: int, path: Path) -> None:
     onnx.save(graph, str(path))
 
 
-def add_onnx_metadata(path: Path, metadata: Mapping[str, object]) -> None:
+def add_metadata(path: Path, metadata: Mapping[str, object]) -> None:
     """The file with its meaning in it; the graph, which may be verified by now, stays as it is."""
     onnx = needed("onnx")
     graph = onnx.load(str(path))
@@ -68,8 +81,8 @@ def add_onnx_metadata(path: Path, metadata: Mapping[str, object]) -> None:
     onnx.save(graph, str(path))
 
 
-def read_onnx_metadata(path: Path) -> dict[str, Any]:
-    """What `add_onnx_metadata` wrote.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What `add_metadata` wrote.
 
     Raises:
         WeightsError: the file is no ONNX of ours.
@@ -87,37 +100,93 @@ def read_onnx_metadata(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path.name} is no ONNX file", where=str(path)) from error
 
 
-def load_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    """The graph in onnxruntime on the CPU: pictures (B, C, H, W), normalised, to logits.
+def recognises(path: Path) -> bool:
+    """Whether the file is an ONNX graph, by its first bytes: a protobuf whose first field is the IR version."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return len(start) == 2 and start[0] == 8 and start[1] < 64
+
+
+def load(path: Path) -> Network:
+    """The graph in onnxruntime on the CPU.
 
     Raises:
         EnvironmentLacksError: onnxruntime is not installed.
+        WeightsError: it cannot be read.
     """
-    onnxruntime = needed("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    # As many threads as torch has, so that latencies can be set beside each other.
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = _session(path)
+    (pictures,), (found,) = session.get_inputs(), session.get_outputs()
 
     def run(images: Tensor) -> Tensor:
-        (logits,) = session.run([LOGITS], {IMAGES: images.cpu().numpy()})
-        return torch.from_numpy(logits)
+        (values,) = session.run([found.name], {pictures.name: images.cpu().numpy()})
+        return torch.from_numpy(values)
 
     return run
 
 
-def _name_dimensions(graph: Any) -> None:
+def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """The file's own encoder: pictures to the four stages' maps (B, C, H, W)."""
+    onnx = needed("onnx")
+    model = onnx.load(str(path))
+    kinds = {each.name: each.data_type for each in model.graph.initializer}
+    for name in STAGES:
+        norm = next(node for node in model.graph.node if name in node.output)
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, kinds[norm.input[1]], None))
+    session = _session(model.SerializeToString())
+
+    def run(images: Tensor) -> list[Tensor]:
+        found = session.run(list(STAGES), {session.get_inputs()[0].name: images.cpu().numpy()})
+        return [torch.from_numpy(each).float().permute(0, 3, 1, 2) for each in found]
+
+    return run
+
+
+def _session(source: Path | bytes) -> Any:
+    onnxruntime = needed("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    # As many threads as torch has, so that latencies can be set beside each other.
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        graph = source if isinstance(source, bytes) else str(source)
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:      # its classes lie in a private module; all of them mean that the file is bad
+        where = None if isinstance(source, bytes) else str(source)
+        raise WeightsError(f"onnxruntime cannot read the graph: {str(error)[:200]}", where=where) from error
+
+
+def _name_stages(graph: Any) -> None:
+    """Names for the four maps of the encoder, so that a file can be asked where it went astray."""
+    new: dict[str, str] = {}
+    for node in graph.graph.node:
+        scopes = next((each.value for each in node.metadata_props if each.key.endswith("name_scopes")), "")
+        for index, name in enumerate(STAGES):
+            if node.op_type == "LayerNormalization" and f"encoder.stages.{index}.norm'" in scopes:
+                new[node.output[0]] = name
+    for node in graph.graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = new.get(name, name)
+
+
+def _name_dimensions(graph: Any, what: Exportable) -> None:
     """Names for the free dimensions of what goes in and comes out, in place of torch's own."""
-    (images,), (logits,) = graph.graph.input, graph.graph.output
-    for index, name in _DIMENSIONS.items():
-        images.type.tensor_type.shape.dim[index].dim_param = name
-        logits.type.tensor_type.shape.dim[index].dim_param = name if index == 0 else f"ceil({name} / 4)"
+    (pictures,), (found,) = graph.graph.input, graph.graph.output
+    for value, names in ((pictures, what.free), (found, what.out_dims)):
+        for index, name in names.items():
+            value.type.tensor_type.shape.dim[index].dim_param = name
     # The sizes in between would still bear the old names; runtimes infer them anew.
     del graph.graph.value_info[:]
 
 
+def _strip(graph: Any) -> None:
+    """Without the exporter's notes on each node: they quote our source and the paths of this machine."""
+    for each in (*graph.graph.node, graph.graph, *graph.functions):
+        del each.metadata_props[:]
+
+
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Without what the exporter tells its own developers."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -2,69 +2,86 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from segformer_cli.errors import WeightsError
+from segformer_cli.export.archive import add_metadata, holds, read_metadata
+from segformer_cli.export.exportable import SEEN_HW, Exportable, Network
+from segformer_cli.export.pipeline import FullPipeline
 
-META = "segformer.json"
-"""What the numbers mean, beside the graph in the archive; libtorch reads it as an extra file."""
-
-_SEEN_HW = 64, 96
-"""Of the picture the graph is traced with; no size is frozen in it (tested)."""
+__all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "write"]
 
 
-def write_torchscript(network: nn.Module, bands: int, path: Path) -> None:
-    """The graph of a network in evaluation, for pictures of any batch, height and width, now at `path`.
-
-    Args:
-        bands: of the pictures, C.
-    """
-    picture = torch.zeros(1, bands, *_SEEN_HW)
-    with warnings.catch_warnings(), torch.no_grad():
-        # torch announces that the format will not grow any more; libtorch reads it all the same.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.trace(network, picture).save(str(path))  # type: ignore[no-untyped-call, unused-ignore]
+def write(what: Exportable, path: Path) -> None:
+    """The graph, now at `path`; no size is fixed in it, whatever `what` says, since nothing would be gained."""
+    with _quiet(), torch.no_grad():
+        if isinstance(what.module, FullPipeline):
+            graph = _scripted(what.module, bands=what.example.shape[-1])
+        else:
+            graph = _traced(what.module, what.example)
+        graph.save(str(path))
 
 
-def add_metadata(path: Path, metadata: Mapping[str, object]) -> None:
-    """The archive with its meaning in it; the graph, which may be verified by now, stays as it is."""
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
-        top = archive.namelist()[0].partition("/")[0]
-        archive.writestr(f"{top}/extra/{META}", json.dumps(metadata, indent=1))
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What `add_metadata` wrote.
-
-    Raises:
-        WeightsError: the file is no TorchScript of ours.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith(f"/extra/{META}"))
-            found: dict[str, Any] = json.loads(archive.read(name))
-            return found
-    except (OSError, ValueError, StopIteration, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path.name} is no TorchScript file of segformer", where=str(path)) from error
-
-
-def load_torchscript(path: Path) -> Callable[[Tensor], Tensor]:
-    """The graph in its own runtime: pictures (B, C, H, W), normalised, to logits; it runs the code in the file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        graph = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+def load(path: Path) -> Network:
+    """The graph in its own runtime; it runs the code in the file."""
+    graph = _read(path)
 
     def run(images: Tensor) -> Tensor:
         with torch.inference_mode():
-            logits: Tensor = graph(images)
-        return logits
+            found: Tensor = graph(images)
+        return found
 
     return run
+
+
+def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """The file's own encoder: pictures to the four stages' maps (B, C, H, W)."""
+    graph = _read(path)
+    encoder = getattr(graph, "network", graph).encoder
+
+    def run(images: Tensor) -> list[Tensor]:
+        x, found = images, []
+        with torch.inference_mode():
+            for _, stage in encoder.stages.named_children():
+                x = stage(x)
+                found.append(x)
+        return found
+
+    return run
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is TorchScript: an archive with code in it."""
+    return holds(path, "code/")
+
+
+def _traced(network: nn.Module, images: Tensor) -> Any:
+    return torch.jit.trace(network, images)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def _scripted(pipeline: FullPipeline, bands: int) -> Any:
+    """The pipeline's own code around its network traced: a trace of all of it would freeze the sizes it computes."""
+    outer = copy.copy(pipeline)
+    outer._modules = dict(pipeline._modules)    # a copy that is shallow would share the table of modules
+    outer.network = _traced(pipeline.network, torch.zeros(1, bands, *SEEN_HW))
+    return torch.jit.script(outer)
+
+
+def _read(path: Path) -> Any:
+    with _quiet():
+        return torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch announces that the format will not grow any more; libtorch reads it all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

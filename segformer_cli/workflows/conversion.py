@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -176,16 +176,15 @@ def inspect_weights(
 def _inspect_exported(path: Path) -> WeightsInfo:
     """What an exported file says of itself."""
     said = read_exported(path)
-    config, check = said.config, said.verification
-    verified = "not verified"
-    if check.get("ran"):
-        verified = (
-            f"verification: {check['verdict']}, logits differ by at most {check['max_abs_error']:.2g} "
-            f"(tolerance {check['tolerance']:.2g})"
-        )
+    config = said.config
+    notes = [f"exported by segformer {said.version} in {said.precision}"]
+    if said.size_hw:
+        notes.append(f"it takes pictures of {said.size_hw[0]}x{said.size_hw[1]} alone")
+    if said.full_pipeline:
+        notes.append("full pipeline: pictures (N, H, W, C) uint8 in, class ids out")
     return WeightsInfo(
         path=str(path),
-        format=said.format,
+        format=said.format.name,
         kind="graph",
         variant=config.variant,
         num_classes=config.num_classes,
@@ -200,8 +199,20 @@ def _inspect_exported(path: Path) -> WeightsInfo:
         origin=config.origin,
         licence=config.licence,
         sha256=_sha256(path),
-        notes=(f"exported by segformer {said.version}", verified),
+        notes=(*notes, _verified(said.verification)),
     )
+
+
+def _verified(check: Mapping[str, Any]) -> str:
+    """What an exported file says came of comparing it."""
+    if not check.get("ran"):
+        return "not verified"
+    found = [f"the class is the same at {100 * check['argmax_agreement']:.4g} % of positions"]
+    if check.get("max_abs_error") is not None:
+        found.append(f"logits differ by at most {check['max_abs_error']:.2g}")
+    if check.get("miou") is not None:
+        found.append(f"mIoU {check['miou']:.4f}, the network's {check['reference_miou']:.4f}")
+    return f"verification: {check['verdict']}, {', '.join(found)}"
 
 
 def verify(

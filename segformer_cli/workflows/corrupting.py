@@ -343,9 +343,10 @@ def _is_one_file(out: Path, config: CorruptConfig, count: int) -> bool:
     if not out.suffix or out.is_dir() or (config.out or "").endswith(("/", os.sep)):
         return False
     if count > 1:
+        folder = out.with_suffix("")
         raise UsageError(
             f"-o {out} is a file, {count} are to be written",
-            hint=f"give a folder: -o {out.stem}/, or one picture, one of --corruptions and one of --severities",
+            hint=f"give a folder: -o {folder}/, or one picture, one of --corruptions and one of --severities",
         )
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: pictures are written as PNG", hint=f"-o {out.with_suffix('.png')}")

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from dataclasses import asdict, dataclass, replace
+import shlex
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import segformer_cli
-from segformer_cli.atomic import refuse_existing, refuse_unwritable, replacing
+from segformer_cli.atomic import refuse_existing, refuse_unwritable
 from segformer_cli.config import ExportConfig
-from segformer_cli.data.layouts.pictures import open_pictures
-from segformer_cli.data.pairs import Split
+from segformer_cli.engine.exported import ExportedFile, metadata_of
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.errors import UsageError, WeightsError, did_you_mean
+from segformer_cli.errors import SegFormerError, UsageError, WeightsError, did_you_mean
+from segformer_cli.export import tensorrt
+from segformer_cli.export.exportable import ALIGN, HW, Exportable, logits_of, masks_of
 from segformer_cli.export.extras import needed
 from segformer_cli.export.formats import FORMATS, Format
-from segformer_cli.export.verify import Network, Verification, random_pictures, verify
-from segformer_cli.images import read_image
-from segformer_cli.model.header import ModelConfig, config_to_json
-from segformer_cli.model.segformer import SegFormer
+from segformer_cli.export.pipeline import FullPipeline
+from segformer_cli.export.trust import put_on_record
+from segformer_cli.export.verify import Verification, verification_to_json
+from segformer_cli.model import multiply_adds
+from segformer_cli.model.header import ModelConfig
+from segformer_cli.model.hub import sha256_of
+from segformer_cli.model.segformer import MIN_SIDE, SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
+from segformer_cli.resize import LONGEST_SIDE
 from segformer_cli.settings import checked
+from segformer_cli.workflows.export_check import Candidate, Intake, Pictures, check_export, open_export_pictures
 
 FAILED = ".failed"
-"""What the name of a file ends in that is not verified yet, or has failed."""
+"""What the name of a file ends in that does not compute what the network computes."""
 
-REAL_PICTURES = 2
-"""That the file is compared on, beside random ones."""
+COUNTED_HW = 512, 512
+"""The size that multiply-adds are told for, where the file takes any."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds of one picture of a size: of the graph in the file, and as the paper draws the network."""
+
+    size_hw: HW
+    exported: int
+    textbook: int
 
 
 @dataclass(frozen=True)
@@ -40,45 +58,66 @@ class Export:
 
     format: str
     path: str
+    precision: str
     size_bytes: int
+    export_s: float
+    multiply_adds: Cost
     verification: Verification | None
     warnings: tuple[str, ...] = ()
+    next: str | None = None
+    """A command line of the format's own tools."""
 
     def to_json(self) -> dict[str, Any]:
         """The `results` object of docs/cli.md."""
         return {
             "format": self.format,
             "path": self.path,
+            "precision": self.precision,
             "size_bytes": self.size_bytes,
-            "verification": _as_json(self.verification),
+            "export_s": self.export_s,
+            "multiply_adds": dataclasses.asdict(self.multiply_adds),
+            "verification": verification_to_json(self.verification),
+            "next": self.next,
         }
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for, judged."""
+
+    config: ExportConfig
+    format: Format
+    path: Path
+    size_hw: HW | None
 
 
 def export_model(config: ExportConfig, progress: bool | ProgressListener = False) -> Export:
     """The weights as a file for another runtime, loaded there and compared with the network on real pictures.
 
-    A file that is off by more than the tolerance keeps the ending `.failed`.
+    A file that is off by more than the tolerance gets the ending `.failed` after its name.
 
     Args:
         progress: a listener, or True for a bar.
 
     Raises:
-        UsageError: there is no such format, no weights are named, or the file's ending is that of another format.
+        UsageError: there is no such format, no weights are named, the file's ending is that of another format, or the
+            format cannot hold what is asked for.
         WeightsError: the weights cannot be loaded.
         DataError: there are no pictures to compare on.
+        EnvironmentLacksError: a package of the format is not installed.
         SegFormerError: the file exists, or cannot be written.
     """
     with listening(progress) as listener:
-        config, path = _checked(config)
+        wanted = _judged(config)
+        config = wanted.config
         assert config.weights
         model = load_model(config.weights, offline=config.offline, progress=listener)
         if not isinstance(model, SegFormer):
             raise WeightsError(f"{config.weights} is an exported file already", hint="name the weights it came from")
-        split = None
-        if config.verify:
-            split = open_pictures(config.data, config.split, model.config.class_names).first(REAL_PICTURES)
-        listener(Progress("export", 0, message=f"writing {path}"))
-        return _written(config, path, model, split)
+        pictures = None
+        if config.verify or config.precision == "int8":
+            pictures = open_export_pictures(config, model)
+        return _Writing(wanted, model, pictures, listener).export()
 
 
 def plan(config: ExportConfig) -> str:
@@ -87,17 +126,20 @@ def plan(config: ExportConfig) -> str:
     Raises:
         SegFormerError: as `export_model`, for what can be known beforehand.
     """
-    config, path = _checked(config)
+    wanted = _judged(config)
+    config = wanted.config
     check = ", and compare the two" if config.verify else ", unverified"
-    return f"would write {config.weights} as {config.format} to {path}{check}"
+    size = f" for pictures of {wanted.size_hw[0]}x{wanted.size_hw[1]}" if wanted.size_hw else ""
+    return f"would write {config.weights} as {config.precision} {wanted.format.name}{size} to {wanted.path}{check}"
 
 
-def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
-    """The config, and the file that it asks for; what has no meaning is refused."""
+def _judged(config: ExportConfig) -> _Wanted:
+    """What is asked for; what has no meaning is refused, and what is missing is told."""
     config = checked(config)
     if not config.weights:
         raise UsageError("no weights are named", hint="add -w WEIGHTS")
     kind = _format(config)
+    _refuse_beyond(config, kind)
     path = Path(config.out or ".")
     if path.is_dir() or (config.out or "").endswith(("/", os.sep)):
         path = path / f"{Path(config.weights).stem}{kind.suffix}"
@@ -105,9 +147,10 @@ def _checked(config: ExportConfig) -> tuple[ExportConfig, Path]:
         hint = f"-o {path.with_suffix(kind.suffix)}"
         raise UsageError(f"-o {path}: a file of {kind.name} ends in {kind.suffix}", hint=hint)
     for package in kind.packages if config.verify else kind.packages[:-1]:
-        needed(package)
-    refuse_unwritable([path], force=config.force)
-    return replace(config, format=kind.name), path
+        needed(package, kind.extra)
+    size_hw = _size(config.size, kind) if config.size else None
+    refuse_unwritable(kind.files(path), force=config.force)
+    return _Wanted(dataclasses.replace(config, format=kind.name), kind, path, size_hw)
 
 
 def _format(config: ExportConfig) -> Format:
@@ -126,52 +169,142 @@ def _format(config: ExportConfig) -> Format:
     return FORMATS[config.format]
 
 
-def _written(config: ExportConfig, path: Path, model: SegFormer, split: Split | None) -> Export:
-    assert config.format
-    kind, found = FORMATS[config.format], None
-    segmenter = Segmenter.of(model, torch.device("cpu"))
-    # It bears this name until it has passed.
-    unproven = path.with_name(path.name + FAILED)
-    with replacing(unproven, force=True) as temporary:
-        kind.write(segmenter.model, segmenter.config.in_channels, temporary)
-        if split is not None:
-            found = _verified(model, segmenter, kind.load(temporary), split)
-        kind.add_metadata(temporary, _metadata(model, found))
-    if found is None or found.verdict == "pass":
-        refuse_existing(path, force=config.force)
-        os.replace(unproven, path)
-    else:
-        path = unproven
-    licence = segmenter.config.licence
-    notes = (f"contains weights of others: {licence}",) if licence else ()
-    return Export(kind.name, str(path), path.stat().st_size, found, notes)
+def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
+    """Nothing where the format can hold what is asked for."""
+    if config.precision not in kind.precisions:
+        able = [each.name for each in FORMATS.values() if config.precision in each.precisions]
+        raise UsageError(
+            f"{kind.name} cannot be written in {config.precision}",
+            hint=f"{kind.name} takes {', '.join(kind.precisions)}; {config.precision} goes with {', '.join(able)}",
+        )
+    if config.full_pipeline and not kind.full:
+        able = [each.name for each in FORMATS.values() if each.full]
+        raise UsageError(f"{kind.name} cannot hold the whole pipeline", hint=f"-f {' or -f '.join(able)}")
+    if config.precision == "int8" and config.data is None and config.weights != "sample":
+        raise UsageError("int8 takes its ranges from pictures like those to come", hint="name them: -d DATA")
+    if config.precision == "int8" and kind.name == "openvino" and not config.size:
+        raise UsageError("OpenVINO's int8 graphs go wrong at any size but one", hint="add --size HxW")
+    if config.bisect and config.full_pipeline:
+        raise UsageError("--bisect looks into the network alone", hint="leave out --full-pipeline")
+    if config.bisect and kind.runtime.features is None:
+        raise UsageError(f"{kind.name} does not show its inner maps", hint="bisect another format: -f pt2 --bisect")
 
 
-def _verified(model: SegFormer, segmenter: Segmenter, exported: Network, split: Split) -> Verification:
-    """The file in its own runtime beside the network as it was loaded, head unfolded."""
-
-    def reference(images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            logits: Tensor = model(images)
-        return logits
-
-    real = {pair.key: segmenter.prepare(read_image(pair.image))[0] for pair in split.pairs}
-    return verify(reference, exported, {**random_pictures(segmenter.config.in_channels), **real})
-
-
-def _metadata(model: SegFormer, found: Verification | None) -> dict[str, object]:
-    """What a user of the file must know: what goes in, what comes out, whose it is, how far it can be trusted."""
-    config: ModelConfig = model.config
-    return {
-        "version": segformer_cli.__version__,
-        "config": config_to_json(config),
-        "parameters": sum(each.numel() for each in model.parameters()),
-        "input": "pictures (B, C, H, W) float32, (pixel - mean) / std in the order of the bands, sides of 32 or more",
-        "output": "logits (B, K, ceil(H / 4), ceil(W / 4)) float32",
-        "licence": config.licence or "no third-party weights",
-        "verification": _as_json(found),
-    }
+def _size(text: str, kind: Format) -> HW:
+    """The (height, width) that a text names; one number is a square."""
+    parts = text.lower().split("x")
+    if not all(part.isdecimal() for part in parts) or len(parts) > 2:
+        raise UsageError(f"--size {text!r} is no size of a file", hint="give HxW such as 512x1024, or N for a square")
+    height, width = int(parts[0]), int(parts[-1])
+    if not MIN_SIDE <= min(height, width) <= max(height, width) <= LONGEST_SIDE:
+        raise UsageError(f"--size {text}: a side has {MIN_SIDE} to {LONGEST_SIDE} pixels")
+    if not kind.any_side and (height % ALIGN or width % ALIGN):
+        raise UsageError(f"--size {text}: sides of a {kind.name} file are multiples of {ALIGN}")
+    return height, width
 
 
-def _as_json(found: Verification | None) -> dict[str, object]:
-    return {"ran": False} if found is None else {**asdict(found), "verdict": found.verdict}
+class _Writing:
+    """One export: from the network in memory to the file under its name."""
+
+    def __init__(
+        self, wanted: _Wanted, model: SegFormer, pictures: Pictures | None, progress: ProgressListener
+    ) -> None:
+        self.wanted, self.model, self.pictures, self.progress = wanted, model, pictures, progress
+        config: ModelConfig = model.config
+        self.said = ExportedFile(
+            wanted.format,
+            config,
+            segformer_cli.__version__,
+            sum(each.numel() for each in model.parameters()),
+            wanted.config.precision,
+            wanted.size_hw,
+            wanted.config.full_pipeline,
+        )
+
+    def export(self) -> Export:
+        """Written and checked beside its place, then moved there."""
+        kind, config, path = self.wanted.format, self.wanted.config, self.wanted.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.progress(Progress("export", 0, message=f"writing {path}"))
+        found, began = None, time.perf_counter()
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.", suffix=".part") as folder:
+            draft = Path(folder) / path.name
+            self.exportable = self._exportable()
+            kind.runtime.write(self.exportable, draft)
+            export_s = time.perf_counter() - began
+            if config.verify:
+                assert self.pictures is not None
+                found = check_export(Candidate(draft, self.said), config, self.model, self.pictures, self.progress)
+            kind.runtime.add_metadata(draft, metadata_of(self.said, found))
+            passed = found is None or found.verdict == "pass"
+            path = self._moved(draft, path if passed else path.with_name(path.name + FAILED))
+        if kind.runs_code and passed:
+            put_on_record(path.name, sha256_of(path))
+        return Export(
+            kind.name,
+            str(path),
+            config.precision,
+            sum(each.stat().st_size for each in self._files(path)),
+            export_s,
+            self._cost(),
+            found,
+            self._warnings(),
+            self._next(path) if passed else None,
+        )
+
+    def _exportable(self) -> Exportable:
+        said, meaning = self.said, self.said.config
+        segmenter = Segmenter.of(self.model, torch.device("cpu"))
+        what = logits_of(segmenter.model, meaning.in_channels, said.size_hw, said.precision)
+        if said.full_pipeline:
+            pipeline = FullPipeline(
+                what.module, mean=meaning.mean, std=meaning.std, size=meaning.size, num_classes=meaning.num_classes
+            )
+            what = masks_of(pipeline, meaning.in_channels, said.size_hw, said.precision)
+        if said.precision != "int8":
+            return what
+        assert self.pictures is not None
+        intake = Intake(meaning.in_channels, said.full_pipeline, said.format.any_side, said.size_hw)
+        ranges = [intake.real(segmenter, pair.image) for pair in self.pictures.ranges.pairs]
+        return dataclasses.replace(what, calibration=ranges)
+
+    def _next(self, path: Path) -> str | None:
+        """The line that makes a TensorRT engine of an ONNX file."""
+        if self.said.format.name != "onnx":
+            return None
+        return shlex.join(tensorrt.build_line(path, path.with_suffix(".engine"), self.exportable))
+
+    def _files(self, path: Path) -> tuple[Path, ...]:
+        """What was written, once it has its name or that of a failure."""
+        if path.name.endswith(FAILED):
+            good = path.with_name(path.name.removesuffix(FAILED))
+            return tuple(each.with_name(each.name + FAILED) for each in self.wanted.format.files(good))
+        return self.wanted.format.files(path)
+
+    def _moved(self, draft: Path, path: Path) -> Path:
+        """The file and its companion at their places, the one that names them last."""
+        pairs = list(zip(self.wanted.format.files(draft), self._files(path), strict=True))
+        for _, place in pairs:
+            refuse_existing(place, force=self.wanted.config.force or place.name.endswith(FAILED))
+        try:
+            for source, place in pairs:
+                _flush(source)
+                os.replace(source, place)
+        except OSError as error:
+            raise SegFormerError(f"cannot write {path.name}: {error.strerror or error}", where=str(path)) from error
+        return path
+
+    def _cost(self) -> Cost:
+        size, meaning = self.said.size_hw or COUNTED_HW, self.said.config
+        return Cost(size, multiply_adds.folded(meaning, size).total, multiply_adds.textbook(meaning, size).total)
+
+    def _warnings(self) -> tuple[str, ...]:
+        licence = self.said.config.licence
+        return (f"contains weights of others: {licence}",) if licence else ()
+
+
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -208,7 +208,7 @@ def predict(config: PredictConfig, progress: bool | ProgressListener = False) ->
 def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
     config = checked(config)
     jobs, out = plan(config)
-    model = load_model(config.weights, offline=config.offline, progress=progress)
+    model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     predictor = Predictor(model, device=config.device, precision=config.precision, size=config.size)
     done: list[PredictedImage] = []
     failed: list[FailedImage] = []
@@ -315,7 +315,8 @@ def named_apart(pictures: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
 def _single(pictures: list[tuple[Path, Path]], out: Path, config: PredictConfig) -> Job:
     if len(pictures) != 1:
         raise UsageError(
-            f"-o {out} is one file, the inputs are {len(pictures)} pictures", hint=f"give a folder: -o {out.stem}/"
+            f"-o {out} is one file, the inputs are {len(pictures)} pictures",
+            hint=f"give a folder: -o {out.with_suffix('')}/",
         )
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: masks are written as PNG", hint=f"-o {out.with_suffix('.png')}")

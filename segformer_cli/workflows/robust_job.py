@@ -114,7 +114,7 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     frost = textures_from(Path(config.frost_dir)) if config.frost_dir else None
     corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
     against = _reference(config.cd_reference, protocol) if config.cd_reference else None
-    model = load_model(config.weights, offline=config.offline, progress=progress)
+    model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     segmenter, precision = _segmenter(config, model)
     whole = _open(config, segmenter.config.class_names)
     split = whole.spread(config.limit)

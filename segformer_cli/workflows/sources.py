@@ -77,7 +77,7 @@ def default_weights(data: str) -> str:
 def network_source(config: EvalConfig, split: Split, progress: ProgressListener) -> Source:
     """The masks of a network."""
     assert config.weights
-    model = load_model(config.weights, offline=config.offline, progress=progress)
+    model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     device = own_device(choose_device(config.device))
     # A score is fp32 unless another precision is asked for: that is what others' scores are.
     precision = "fp32" if config.precision == "auto" else config.precision

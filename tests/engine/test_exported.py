@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from segformer_cli.config import EvalConfig, ExportConfig
-from segformer_cli.engine.exported import ExportedModel, is_exported
+from segformer_cli.config import EvalConfig, ExportConfig, PredictConfig
+from segformer_cli.engine.exported import ExportedModel, is_exported, load_exported, read_exported
 from segformer_cli.engine.loading import load_checkpoint_from, load_model
 from segformer_cli.errors import UsageError, WeightsError
 from segformer_cli.workflows.conversion import inspect_weights
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.exporting import export_model
-from segformer_cli.workflows.prediction import Predictor
+from segformer_cli.workflows.prediction import Predictor, predict
 from tests.conftest import peer
 
 PICTURE = next(Path("sample_data").rglob("*_leftImg8bit.png"))
@@ -58,13 +59,6 @@ def test_it_has_no_weights_to_give(exported: Path) -> None:
         export_model(ExportConfig(weights=str(exported), out=str(exported.with_suffix(".pt")), format="torchscript"))
 
 
-def test_other_files_are_not_taken_for_one(tmp_path: Path) -> None:
-    for name, data in (("a", b""), ("b", b"\x08"), ("c", b"PK\x03\x04"), ("d", b"\x80\x02")):
-        (tmp_path / name).write_bytes(data)
-        assert not is_exported(tmp_path / name)
-    assert not is_exported(tmp_path) and not is_exported(tmp_path / "absent")
-
-
 def test_an_onnx_file_of_another_hand_says_nothing_of_its_classes(tmp_path: Path) -> None:
     onnx = peer("onnx")
     graph = onnx.helper.make_graph([], "empty", [], [])
@@ -72,3 +66,58 @@ def test_an_onnx_file_of_another_hand_says_nothing_of_its_classes(tmp_path: Path
     assert is_exported(tmp_path / "a.onnx")
     with pytest.raises(WeightsError, match="no ONNX file of segformer"):
         load_model(tmp_path / "a.onnx")
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scripted") / "sample.pt"
+    export_model(ExportConfig(weights="sample", out=str(path), limit=1))
+    return path
+
+
+def test_torchscript_that_we_wrote_predicts_as_the_network_does(scripted: Path) -> None:
+    assert np.array_equal(Predictor(load_model(scripted))(PICTURE).mask, Predictor("sample")(PICTURE).mask)
+    said = read_exported(scripted)
+    assert (said.format.name, said.precision, said.size_hw, said.full_pipeline) == ("torchscript", "fp32", None, False)
+
+
+def test_a_file_that_can_hold_code_and_is_not_ours_opens_only_if_it_is_trusted(scripted: Path, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(scripted.read_bytes())
+    load_model(path)                                                # the same bytes: ours, wherever they lie
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("sample/extra/more", "x")
+    with pytest.raises(WeightsError, match="segformer did not write it here"):
+        load_model(path)
+    assert load_model(path, trust=True)(torch.zeros(1, 3, 64, 96)).shape == (1, 19, 16, 24)
+    assert inspect_weights(path).format == "torchscript"            # reading what it says runs nothing
+
+
+def test_commands_take_trust(scripted: Path, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt"
+    path.write_bytes(scripted.read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("sample/extra/more", "x")
+    with pytest.raises(WeightsError, match="--trust"):
+        evaluate(EvalConfig(weights=str(path), limit=1))
+    assert evaluate(EvalConfig(weights=str(path), limit=1, trust=True)).images == 1
+    predict(PredictConfig(inputs=(str(PICTURE),), weights=str(path), out=str(tmp_path / "out"), trust=True))
+
+
+def test_a_file_of_one_size_refuses_others_and_says_what_it_takes(tmp_path: Path) -> None:
+    export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt2"), size="256x512", verify=False))
+    model = load_exported(tmp_path / "a.pt2")
+    assert model(torch.zeros(1, 3, 256, 512)).shape == (1, 19, 64, 128)
+    with pytest.raises(UsageError, match="takes pictures of 256x512, this one comes to 64x96"):
+        model(torch.zeros(1, 3, 64, 96))
+
+
+def test_a_full_pipeline_scores_and_predicts_as_the_network_does(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pt"
+    export_model(ExportConfig(weights="sample", out=str(path), full_pipeline=True, limit=1))
+    found, expected = (evaluate(EvalConfig(weights=str(each), limit=2)) for each in (path, "sample"))
+    assert found.miou == pytest.approx(expected.miou, abs=1e-3)
+    same = Predictor(load_model(path))(PICTURE).mask == Predictor("sample")(PICTURE).mask
+    assert same.mean() > 0.999
+    with pytest.raises(UsageError, match="a full pipeline takes whole pictures once"):
+        evaluate(EvalConfig(weights=str(path), limit=1, flip=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,9 @@ import torch
 
 from segformer_cli.config import ExportConfig
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError
-from segformer_cli.export.onnx import read_onnx_metadata
-from segformer_cli.export.torchscript import load_torchscript, read_metadata
-from segformer_cli.workflows import exporting
+from segformer_cli.export import onnx, torchscript
+from segformer_cli.export.exportable import Exportable
+from segformer_cli.export.torchscript import read_metadata
 from segformer_cli.workflows.exporting import export_model, plan
 from tests.conftest import peer
 
@@ -34,17 +36,31 @@ def test_the_file_says_what_it_is_and_that_it_was_compared(tmp_path: Path) -> No
 def test_a_file_that_computes_something_else_keeps_the_ending_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def off(path: Path) -> Any:
-        run = load_torchscript(path)
-        return lambda images: run(images) + 0.01
-
-    monkeypatch.setitem(
-        exporting.FORMATS, "torchscript", replace(exporting.FORMATS["torchscript"], load=off)   # type: ignore[misc]
-    )
+    plant_a_wrong_weight(monkeypatch)
     found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt")))
     assert found.verification is not None and found.verification.verdict == "fail"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt.failed"]
-    assert found.path.endswith("a.pt.failed")
+    assert found.path.endswith("a.pt.failed") and found.size_bytes > 1e6 and found.next is None
+    assert read_metadata(tmp_path / "a.pt.failed")["verification"]["verdict"] == "fail"
+
+
+def test_bisection_names_the_stage_with_the_wrong_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant_a_wrong_weight(monkeypatch)
+    found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), bisect=True))
+    assert found.verification is not None and found.verification.diverges_at == "stage 3 of the encoder"
+
+
+def plant_a_wrong_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the third stage of what TorchScript writes."""
+    write = torchscript.write
+
+    def faulty(what: Exportable, path: Path) -> None:
+        network = copy.deepcopy(what.module)
+        with torch.no_grad():
+            network.encoder.stages[2].blocks[0].ffn.shrink.weight[0, 0] += 0.5   # type: ignore[union-attr, index]
+        write(replace(what, module=network), path)
+
+    monkeypatch.setattr(torchscript, "write", faulty)
 
 
 def test_without_verification_that_is_said_in_the_file(tmp_path: Path) -> None:
@@ -56,7 +72,7 @@ def test_without_verification_that_is_said_in_the_file(tmp_path: Path) -> None:
 def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
     found = export_model(ExportConfig(weights="sample", format="torchscript", out=f"{tmp_path}/", verify=False))
     assert Path(found.path) == tmp_path / "sample.pt"
-    assert load_torchscript(tmp_path / "sample.pt")(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 16, 16)
+    assert torchscript.load(tmp_path / "sample.pt")(torch.zeros(1, 3, 64, 64)).shape == (1, 19, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +84,18 @@ def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
         ({"format": "hf"}, "weights convert"),
         ({"format": "torchscript", "out": "a.onnx"}, r"ends in \.pt"),
         ({"data": "nowhere"}, "there is no folder nowhere"),
+        ({"precision": "bf16"}, "torchscript cannot be written in bf16"),
+        ({"precision": "fp8"}, "fp8"),
+        ({"size": "12"}, "a side has 29 to"),
+        ({"size": "512x"}, "is no size of a file"),
+        ({"size": "512,1024"}, "is no size of a file"),
+        ({"format": "pt2", "out": "a.pt2", "full_pipeline": True}, "cannot hold the whole pipeline"),
+        ({"format": "pt2", "out": "a.pt2", "size": "100x64"}, "multiples of 32"),
+        ({"full_pipeline": True, "bisect": True}, "--bisect looks into the network alone"),
+        ({"format": "aoti", "out": "a.pt2", "bisect": True}, "does not show its inner maps"),
+        ({"format": "onnx", "out": "a.onnx", "precision": "int8", "weights": "b0-ade20k"}, "pictures like those"),
+        ({"format": "openvino", "out": "a.xml", "precision": "int8"}, "add --size"),
+        ({"max_drop": -1.0}, "max_drop"),
     ],
 )
 def test_what_has_no_meaning_is_refused(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
@@ -91,10 +119,66 @@ def test_onnx_is_asked_for_by_the_ending_and_verified_in_its_own_runtime(tmp_pat
     found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.onnx")))
     assert found.format == "onnx"
     assert found.verification is not None and found.verification.verdict == "pass"
-    assert read_onnx_metadata(tmp_path / "a.onnx")["verification"]["verdict"] == "pass"
+    assert onnx.read_metadata(tmp_path / "a.onnx")["verification"]["verdict"] == "pass"
 
 
 def test_a_missing_extra_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EnvironmentLacksError, match="onnxruntime is not installed"):
         plan(ExportConfig(weights="sample", out=str(tmp_path / "a.onnx")))
+
+
+def test_the_cost_is_less_than_that_of_the_graph_as_the_paper_draws_it(tmp_path: Path) -> None:
+    found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), verify=False))
+    cost = found.multiply_adds
+    assert cost.size_hw == (512, 512) and cost.exported < 0.5 * cost.textbook
+
+
+def test_the_scores_of_file_and_network_are_told_where_pictures_have_labels(tmp_path: Path) -> None:
+    found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), limit=2)).verification
+    assert found is not None and found.pictures == 2
+    assert found.reference_miou is not None and found.miou == pytest.approx(found.reference_miou, abs=1e-4)
+
+
+def test_pictures_without_labels_are_compared_too(tmp_path: Path) -> None:
+    picture = next(Path("sample_data").rglob("*_leftImg8bit.png"))
+    (tmp_path / "pictures").mkdir()
+    shutil.copy(picture, tmp_path / "pictures")
+    config = ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), data=str(tmp_path / "pictures"))
+    found = export_model(config).verification
+    assert found is not None and (found.verdict, found.pictures, found.miou) == ("pass", 1, None)
+
+
+def test_nothing_half_written_is_left_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(what: Exportable, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torchscript, "write", broken)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt")))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_int8_is_refused_where_the_score_falls_by_more_than_is_allowed(tmp_path: Path) -> None:
+    peer("onnxruntime")
+    config = ExportConfig(weights="sample", out=str(tmp_path / "a.onnx"), precision="int8", size="256x512", limit=2)
+    found = export_model(replace(config, max_drop=100.0))
+    assert found.verification is not None and found.verification.drop is not None
+    assert found.verification.max_abs_error is not None and found.verification.max_abs_error > 0.1
+    assert (tmp_path / "a.onnx").exists()
+    drop = max(found.verification.drop, 0.0)
+    refused = export_model(replace(config, out=str(tmp_path / "b.onnx"), max_drop=0.0, calibration=1))
+    assert drop == 0.0 or refused.path.endswith(".failed")
+
+
+@pytest.mark.slow
+def test_openvino_writes_two_files_and_keeps_both_or_none(tmp_path: Path) -> None:
+    peer("openvino")
+    found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.xml"), size="256x512"))
+    assert found.verification is not None and found.verification.verdict == "pass"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.xml"]
+    (tmp_path / "a.xml").unlink()
+    with pytest.raises(SegFormerError, match=r"a\.bin exists already"):
+        plan(ExportConfig(weights="sample", out=str(tmp_path / "a.xml")))

@@ -1,0 +1,152 @@
+"""OpenVINO: the network as an .xml graph beside a .bin of weights, for Intel's runtime on CPUs, GPUs and NPUs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from xml.etree import ElementTree
+
+import torch
+from torch import Tensor
+
+from segformer_cli.errors import EnvironmentLacksError, WeightsError
+from segformer_cli.export import onnx
+from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.export.extras import needed
+
+META = "segformer"
+_PRECISION = "segformer_precision"
+
+_HINTS = {"bf16": "bf16"}
+"""The precision to compute in. Left to itself, the runtime takes bf16 wherever the CPU has it."""
+
+
+def write(what: Exportable, path: Path) -> None:
+    """The graph, now at `path`, and its weights beside it with the ending .bin.
+
+    fp16 stores the weights so and computes in float32; bf16 stores float32 and computes in bf16.
+
+    Raises:
+        EnvironmentLacksError: openvino, onnx or onnxscript is not installed; nncf, for int8; or the CPU has no bf16.
+    """
+    openvino = needed("openvino", "openvino")
+    if what.precision == "bf16":
+        _refuse_without_bf16(openvino)
+    with TemporaryDirectory() as folder:
+        graph = Path(folder) / "graph.onnx"
+        onnx.write_fp32(what, graph)
+        model = openvino.Core().read_model(graph)
+        if what.precision == "int8":
+            model = _quantised(model, what)
+        model.set_rt_info(what.precision, [_PRECISION])
+        openvino.save_model(model, path, compress_to_fp16=what.precision == "fp16")
+
+
+def load(path: Path) -> Network:
+    """The graph on the CPU, in the precision it was written for.
+
+    Raises:
+        EnvironmentLacksError: openvino is not installed.
+        WeightsError: the file cannot be read.
+    """
+    model = _read(path)
+    return _runner(model, _precision(model), lambda outputs: outputs[0])
+
+
+def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
+    """The file's own encoder: pictures to the four stages' maps (B, C, H, W)."""
+    model = _read(path)
+    model.add_outputs(list(onnx.STAGES))
+    return _runner(model, _precision(model), lambda outputs: [each.permute(0, 3, 1, 2) for each in outputs[1:]])
+
+
+def add_metadata(path: Path, metadata: Mapping[str, object]) -> None:
+    """The .xml with its meaning in it; graph and weights stay as they are."""
+    tree = ElementTree.parse(path)
+    info = tree.getroot().find("rt_info")
+    if info is None:
+        info = ElementTree.SubElement(tree.getroot(), "rt_info")
+    ElementTree.SubElement(info, META, {"value": json.dumps(metadata)})
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What `add_metadata` wrote; OpenVINO itself is not needed.
+
+    Raises:
+        WeightsError: the file is no OpenVINO graph of ours.
+    """
+    try:
+        found = ElementTree.parse(path).getroot().find(f"rt_info/{META}")
+        if found is None:
+            raise ValueError
+        said: dict[str, Any] = json.loads(found.attrib["value"])
+        return said
+    except (OSError, ValueError, KeyError, ElementTree.ParseError) as error:
+        raise WeightsError(f"{path.name} is no OpenVINO file of segformer", where=str(path)) from error
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is an OpenVINO graph, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(256).lstrip()
+    return start.startswith((b"<?xml", b"<net")) and b"<net name=" in start
+
+
+def _read(path: Path) -> Any:
+    openvino = needed("openvino", "openvino")
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise WeightsError(f"{path.name} has no weights beside it", where=str(weights), hint="copy both files")
+    try:
+        return openvino.Core().read_model(path, weights)
+    except RuntimeError as error:
+        raise WeightsError(f"{path.name} cannot be read by OpenVINO", where=str(path)) from error
+
+
+def _precision(model: Any) -> str:
+    return str(model.get_rt_info([_PRECISION]).value) if model.has_rt_info([_PRECISION]) else "fp32"
+
+
+def _runner(model: Any, precision: str, taken: Callable[[list[Tensor]], Any]) -> Callable[[Tensor], Any]:
+    openvino = needed("openvino", "openvino")
+    # As many threads as torch has, so that latencies can be set beside each other.
+    settings = {
+        "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+
+    def run(images: Tensor) -> Any:
+        found = compiled([images.cpu().numpy()])
+        return taken([torch.from_numpy(each.copy()) for each in found.values()])
+
+    return run
+
+
+def _refuse_without_bf16(openvino: Any) -> None:
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EnvironmentLacksError("this CPU does not compute in bf16", hint="take fp32, fp16 or int8")
+
+
+def _quantised(model: Any, what: Exportable) -> Any:
+    """The graph with weights and activations in 8 bits where that costs little, ranges taken from real pictures."""
+    nncf = needed("nncf", "nncf")
+    pictures = nncf.Dataset([each.numpy() for each in what.calibration])
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):     # it draws bars there
+            return nncf.quantize(
+                model, pictures, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(what.calibration)
+            )
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,186 @@
+"""Whether an exported file is as good as its network: logits, classes and score, on pictures of the user's data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from segformer_cli.config import ExportConfig
+from segformer_cli.data.layouts.pictures import open_pictures
+from segformer_cli.data.pairs import Split
+from segformer_cli.engine.exported import ExportedFile, ExportedModel
+from segformer_cli.engine.inference import Segmenter
+from segformer_cli.engine.scoring import score_split
+from segformer_cli.errors import DataError
+from segformer_cli.export.bisect import first_divergence
+from segformer_cli.export.exportable import ALIGN, HW, Network
+from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
+from segformer_cli.images import read_image
+from segformer_cli.metrics.scores import scores
+from segformer_cli.model.segformer import SegFormer, upsample
+from segformer_cli.progress import Progress, ProgressListener
+from segformer_cli.workflows.class_match import check_classes
+
+FEW, MANY = 4, 32
+"""Pictures that a file is compared on: where both compute the same, and where the score decides (int8)."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a file is compared on, and what int8 takes its ranges from."""
+
+    compared: Split
+    ranges: Split
+
+
+def open_export_pictures(config: ExportConfig, model: SegFormer) -> Pictures:
+    """The pictures that a config names; the ranges come from the training split where the data has one.
+
+    Raises:
+        DataError: it is no data set and holds no pictures, or has no such split.
+    """
+    names = model.config.class_names
+    whole = open_pictures(config.data or "sample", config.split, names)
+    compared = whole.spread(config.limit or (MANY if config.precision == "int8" else FEW))
+    if config.precision != "int8":
+        return Pictures(compared, compared)
+    try:
+        training = open_pictures(config.data or "sample", "train", names)
+    except DataError:
+        training = whole
+    return Pictures(compared, training.spread(config.calibration))
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a file is fed: pictures as they are for a full pipeline, else prepared; of one size, if it takes but one."""
+
+    bands: int
+    full: bool
+    any_side: bool
+    size_hw: HW | None
+
+    def real(self, segmenter: Segmenter, path: Path) -> Tensor:
+        """A batch of one picture."""
+        image = read_image(path)
+        if self.full:
+            batch = torch.from_numpy(image)[None]
+            if self.size_hw is None:
+                return batch
+            return upsample(batch.permute(0, 3, 1, 2).float(), self.size_hw).permute(0, 2, 3, 1).to(torch.uint8)
+        batch = segmenter.prepare(image)[0]
+        height, width = batch.shape[-2:]
+        size = self.size_hw or (height, width)
+        if not self.any_side:
+            size = _up(size[0]), _up(size[1])
+        return batch if size == (height, width) else upsample(batch, size)
+
+    def random(self) -> dict[str, Tensor]:
+        """Noise at sizes that the export has not seen."""
+        found = random_pictures(self.bands, any_side=self.any_side, size_hw=self.size_hw)
+        if not self.full:
+            return found
+        return {name: (60 * each + 120).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+                for name, each in found.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A file that has no name yet, and what it says of itself."""
+
+    path: Path
+    said: ExportedFile
+
+    @property
+    def intake(self) -> Intake:
+        """What it is fed."""
+        said = self.said
+        return Intake(said.config.in_channels, said.full_pipeline, said.format.any_side, said.size_hw)
+
+
+def check_export(
+    candidate: Candidate, config: ExportConfig, model: SegFormer, pictures: Pictures, progress: ProgressListener
+) -> Verification:
+    """The file in its own runtime beside the network as it was loaded, head unfolded."""
+    said = candidate.said
+    segmenter = Segmenter.of(model, torch.device("cpu"))
+    exported = said.format.runtime.load(candidate.path)
+    real = {pair.key: candidate.intake.real(segmenter, pair.image) for pair in pictures.compared.pairs}
+    progress(Progress("export", 0, message=f"comparing on {len(real)} pictures"))
+    tolerance = TOLERANCES[said.precision]
+    if said.full_pipeline and said.precision == "fp32":
+        tolerance = Tolerance(None, MASK_AGREEMENT)
+    found = verify(
+        _masks_of(segmenter) if said.full_pipeline else _logits_of(model),
+        exported,
+        random=candidate.intake.random(),
+        real=real,
+        tolerance=tolerance,
+    )
+    miou, expected = _scores(candidate, exported, segmenter, pictures.compared)
+    found = dataclasses.replace(found, pictures=len(real), miou=miou, reference_miou=expected)
+    if said.precision != "fp32":
+        found = dataclasses.replace(found, max_drop=config.max_drop / 100)
+    if config.bisect and found.faults:
+        found = dataclasses.replace(found, diverges_at=_bisected(candidate, model, next(iter(real.values()))))
+    return found
+
+
+def _logits_of(model: SegFormer) -> Network:
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        logits: Tensor = model(images)
+        return logits
+
+    return run
+
+
+def _masks_of(segmenter: Segmenter) -> Network:
+    """Class ids (B, H, W) of pictures (B, H, W, C), as `predict` gives them."""
+
+    def run(pictures: Tensor) -> Tensor:
+        return torch.stack([torch.from_numpy(segmenter.mask(each.numpy())) for each in pictures])
+
+    return run
+
+
+def _scores(
+    candidate: Candidate, exported: Network, segmenter: Segmenter, split: Split
+) -> tuple[float | None, float | None]:
+    """The file's mIoU and the network's, where pictures have labels of the same classes, and a size that it takes."""
+    said = candidate.said
+    if not split.labelled:
+        return None, None
+    try:
+        check_classes(segmenter.config, split)
+    except DataError:
+        return None, None
+    if said.size_hw and any(_network_hw(said, pair.image) != said.size_hw for pair in split.pairs):
+        return None, None
+    theirs = Segmenter.of(ExportedModel(exported, said, ""), torch.device("cpu"))
+    return scores(score_split(theirs, split)).miou, scores(score_split(segmenter, split)).miou
+
+
+def _network_hw(said: ExportedFile, path: Path) -> HW:
+    """The size at which the file would get a picture."""
+    height, width = read_image(path).shape[:2]
+    return (height, width) if said.full_pipeline else said.config.size.aligned((height, width))
+
+
+def _bisected(candidate: Candidate, model: SegFormer, images: Tensor) -> str:
+    """The first part of the network whose maps differ from the file's by more than logits may."""
+    features = candidate.said.format.runtime.features
+    assert features is not None
+    with torch.inference_mode():
+        expected = model.encoder(images)
+    tolerance = TOLERANCES[candidate.said.precision].error or TOLERANCES["bf16"].error
+    assert tolerance is not None
+    return first_divergence(expected, features(candidate.path)(images), tolerance)
+
+
+def _up(side: int) -> int:
+    return -(-side // ALIGN) * ALIGN
