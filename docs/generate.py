@@ -67,10 +67,9 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 This page shows what exists. The following is decided, down to its names, and to come:
 
 - commands: `benchmark`, `runs`, `reproduce`, and of `data`: `check`, `stats`, `preview`
-- `export`: formats beside `onnx` and `torchscript`, the full pipeline, other precisions, `--size`, `--bisect`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
 - `train`: `--resume`, `--devices`, and the state to resume from in a run
-- `-w`: exported files; `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
+- `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
   `--bands`; `-b auto`
 """
 

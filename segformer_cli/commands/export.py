@@ -128,7 +128,9 @@ def _failure(found: Export) -> CheckFailed | None:
     check = found.verification
     if check is None or check.verdict == "pass":
         return None
-    where, hint = found.path, "add --bisect to see where"
+    where, hint = found.path, "export without --full-pipeline and with --bisect to see where"
+    if check.max_abs_error is not None:
+        hint = "add --bisect to see where"
     if check.diverges_at is not None:
         where, hint = f"{found.path}: the first to differ is {check.diverges_at}", "please report it as a bug"
     if found.precision != "fp32":

@@ -17,7 +17,7 @@ Network = Callable[[Tensor], Tensor]
 ALIGN = 32
 """What the sides are a multiple of for runtimes whose compilers cannot follow the roundings of odd sizes."""
 
-SEEN_HW = 64, 96
+_SEEN_HW = 64, 96
 """Of the picture that a graph for any size is made with; no size is frozen in it (tested)."""
 
 
@@ -53,7 +53,7 @@ def logits_of(network: nn.Module, bands: int, size_hw: HW | None = None, precisi
     free = {} if size_hw else {0: "batch", 2: "height", 3: "width"}
     out_dims = {} if size_hw else {0: "batch", 2: "ceil(height / 4)", 3: "ceil(width / 4)"}
     # Two pictures where the batch is free: of one, it would be taken for fixed.
-    example = torch.zeros(1 if size_hw else 2, bands, *(size_hw or SEEN_HW))
+    example = torch.zeros(1 if size_hw else 2, bands, *(size_hw or _SEEN_HW))
     return Exportable(module, example, free, "images", "logits", out_dims, precision)
 
 
@@ -65,7 +65,7 @@ def masks_of(pipeline: nn.Module, bands: int, size_hw: HW | None = None, precisi
         size_hw: as for `logits_of`.
     """
     free = {} if size_hw else {0: "batch", 1: "height", 2: "width"}
-    example = torch.zeros(1 if size_hw else 2, *(size_hw or SEEN_HW), bands, dtype=torch.uint8)
+    example = torch.zeros(1 if size_hw else 2, *(size_hw or _SEEN_HW), bands, dtype=torch.uint8)
     return Exportable(pipeline, example, free, "pictures", "mask", free, precision)
 
 

@@ -142,7 +142,7 @@ def resized(image: Tensor, size_hw: HW) -> Tensor:
     """Whole grey levels (N, C, h, w) at a new size, the very ones of `cv2.resize`, which works in whole numbers.
 
     It gives weights 11 bits, drops 4 bits of a sum of two columns and 16 of each row's product, and rounds. In float32
-    all but the products are exact; those cost a level in 100,000.
+    the products are not exact: two levels in a million are one off.
     """
     left, right, rest, share = _taps(image.shape[3], size_hw[1], image.device)
     x = image.index_select(3, left) * rest + image.index_select(3, right) * share                # (N, C, h, W)

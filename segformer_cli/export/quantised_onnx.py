@@ -37,12 +37,20 @@ def quantise(exact: Path, name: str, pictures: Sequence[Tensor], path: Path) -> 
             reader,
             quant_format=tools.QuantFormat.QDQ,
             op_types_to_quantize=list(_PRODUCTS),
+            nodes_to_exclude=_without_weights(exact),
             per_channel=True,
             activation_type=tools.QuantType.QUInt8,
             weight_type=tools.QuantType.QInt8,
         )
     finally:
         logger.setLevel(level)
+
+
+def _without_weights(path: Path) -> list[str]:
+    """The names of the products of two maps: attention, and the upsampling of a full pipeline, stay exact."""
+    graph = needed("onnx").load(str(path)).graph
+    weights = {each.name for each in graph.initializer}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and not weights & set(node.input)]
 
 
 class _Pictures:

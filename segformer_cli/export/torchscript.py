@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segformer_cli.export.archive import add_metadata, holds, read_metadata
-from segformer_cli.export.exportable import SEEN_HW, Exportable, Network
-from segformer_cli.export.pipeline import FullPipeline
+from segformer_cli.export.exportable import Exportable, Network
 
 __all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "write"]
 
@@ -22,11 +20,7 @@ __all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "w
 def write(what: Exportable, path: Path) -> None:
     """The graph, now at `path`; no size is fixed in it, whatever `what` says, since nothing would be gained."""
     with _quiet(), torch.no_grad():
-        if isinstance(what.module, FullPipeline):
-            graph = _scripted(what.module, bands=what.example.shape[-1])
-        else:
-            graph = _traced(what.module, what.example)
-        graph.save(str(path))
+        torch.jit.trace(what.module, what.example).save(str(path))  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def load(path: Path) -> Network:
@@ -60,18 +54,6 @@ def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
 def recognises(path: Path) -> bool:
     """Whether the file is TorchScript: an archive with code in it."""
     return holds(path, "code/")
-
-
-def _traced(network: nn.Module, images: Tensor) -> Any:
-    return torch.jit.trace(network, images)  # type: ignore[no-untyped-call, unused-ignore]
-
-
-def _scripted(pipeline: FullPipeline, bands: int) -> Any:
-    """The pipeline's own code around its network traced: a trace of all of it would freeze the sizes it computes."""
-    outer = copy.copy(pipeline)
-    outer._modules = dict(pipeline._modules)    # a copy that is shallow would share the table of modules
-    outer.network = _traced(pipeline.network, torch.zeros(1, bands, *SEEN_HW))
-    return torch.jit.script(outer)
 
 
 def _read(path: Path) -> Any:
