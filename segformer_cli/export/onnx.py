@@ -61,6 +61,10 @@ def write_fp32(what: Exportable, path: Path) -> None:
             verbose=False, input_names=[what.input], output_names=[what.output],
         )
     assert program is not None
+    # The exporter folds small constants alone; ours are weights brought into the layout of a product.
+    limits = {"input_size_limit": 2**31, "output_size_limit": 2**31}
+    with _quiet():
+        needed("onnxscript.optimizer").optimize_ir(program.model, **limits)
     graph = program.model_proto
     _name_stages(graph)
     _name_dimensions(graph, what)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -237,7 +237,9 @@ class AllMLPHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:       # four of (B, C_i, H_i, W_i)
         if not self.training:
-            return _folded_logits(features, *self.folded(), self.classify)
+            weights, bias = self.folded()
+            groups = _groups(weights, bias, self.classify.weight.flatten(1))
+            return _folded_logits(features, groups, self.classify.bias)
         x = F.relu(self.norm(_project_and_sum(features, *self.products())), inplace=True)
         x = self.dropout(x).permute(0, 2, 3, 1)                    # (B, H, W, D)
         logits = F.linear(x, self.classify.weight.flatten(1), self.classify.bias)
@@ -267,17 +269,22 @@ class AllMLPHead(nn.Module):
 
 
 class FusedHead(nn.Module):
-    """An `AllMLPHead` with its products and BatchNorm baked into four linear layers, for inference only."""
+    """An `AllMLPHead` with its products and BatchNorm baked into four linear layers, for inference only.
+
+    They are kept by groups of channels as they are used, so that nothing is cut at run time.
+    """
 
     def __init__(self, head: AllMLPHead) -> None:
         super().__init__()
-        weights, bias = head.folded()
-        self.weights = nn.ParameterList(nn.Parameter(weight.detach().clone()) for weight in weights)
-        self.bias = nn.Parameter(bias.detach().clone())
-        self.classify = copy.deepcopy(head.classify)
+        groups = list(_groups(*head.folded(), head.classify.weight.flatten(1)))
+        self.weights = nn.ModuleList(_parameters(weights) for weights, _, _ in groups)
+        self.biases = _parameters([bias for _, bias, _ in groups])
+        self.columns = _parameters([columns for _, _, columns in groups])
+        self.classify_bias = copy.deepcopy(head.classify.bias)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:       # four of (B, C_i, H_i, W_i)
-        return _folded_logits(features, list(self.weights), self.bias, self.classify)
+        weights = [list(cast(nn.ParameterList, group)) for group in self.weights]
+        return _folded_logits(features, zip(weights, self.biases, self.columns, strict=True), self.classify_bias)
 
 
 class SegFormer(nn.Module):
@@ -351,27 +358,33 @@ def _project_and_sum(features: Sequence[Tensor], weights: Sequence[Tensor], bias
     return total.permute(0, 3, 1, 2)
 
 
-def _folded_logits(
-    features: Sequence[Tensor], weights: Sequence[Tensor], bias: Tensor, classify: nn.Conv2d
-) -> Tensor:
+Group = tuple[Sequence[Tensor], Tensor, Tensor]
+"""Of the D channels: four (D / groups, C_i) matrices, their bias, and the classifier's columns (K, D / groups)."""
+
+
+def _groups(weights: Sequence[Tensor], bias: Tensor, columns: Tensor) -> Iterator[Group]:
+    """The folded matrices (D, C_i), their bias (D,) and the classifier (K, D), cut into groups of channels."""
+    parts = zip(*(weight.chunk(HEAD_GROUPS) for weight in weights), strict=True)
+    return zip(parts, bias.chunk(HEAD_GROUPS), columns.chunk(HEAD_GROUPS, dim=1), strict=True)
+
+
+def _parameters(tensors: Sequence[Tensor]) -> nn.ParameterList:
+    return nn.ParameterList(nn.Parameter(tensor.detach().clone()) for tensor in tensors)
+
+
+def _folded_logits(features: Sequence[Tensor], groups: Iterable[Group], classify_bias: Tensor | None) -> Tensor:
     """The head in evaluation, a group of its D channels at a time: (B, K, H, W), channels last in memory.
 
     Up to the classifier, which sums over them, channels do not meet. A map of D channels at stride 4
     never exists; the fixed number of groups is no branch on a shape. The classifier runs as a matrix
     product, since the CPU's 1x1 convolution would copy channels-last maps.
     """
-    groups = zip(
-        *(weight.chunk(HEAD_GROUPS) for weight in weights),
-        bias.chunk(HEAD_GROUPS),
-        classify.weight.flatten(1).chunk(HEAD_GROUPS, dim=1),
-        strict=True,
-    )
     logits: Tensor | None = None
-    for *group_weights, group_bias, columns in groups:
-        x = _project_and_sum(features, group_weights, group_bias).permute(0, 2, 3, 1)
+    for weights, bias, columns in groups:
+        x = _project_and_sum(features, weights, bias).permute(0, 2, 3, 1)
         x = F.relu(x, inplace=True)                                # (B, H, W, D / groups)
         if logits is None:
-            logits = F.linear(x, columns, classify.bias)           # (B, H, W, K)
+            logits = F.linear(x, columns, classify_bias)           # (B, H, W, K)
         else:
             logits.flatten(0, 2).addmm_(x.flatten(0, 2), columns.T.to(x.dtype))
     assert logits is not None

@@ -182,8 +182,6 @@ def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
         raise UsageError(f"{kind.name} cannot hold the whole pipeline", hint=f"-f {' or -f '.join(able)}")
     if config.precision == "int8" and config.data is None and config.weights != "sample":
         raise UsageError("int8 takes its ranges from pictures like those to come", hint="name them: -d DATA")
-    if config.precision == "int8" and kind.name == "openvino" and not config.size:
-        raise UsageError("OpenVINO's int8 graphs go wrong at any size but one", hint="add --size HxW")
     if config.bisect and config.full_pipeline:
         raise UsageError("--bisect looks into the network alone", hint="leave out --full-pipeline")
     if config.bisect and kind.runtime.features is None:

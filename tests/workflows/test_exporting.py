@@ -94,7 +94,6 @@ def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
         ({"full_pipeline": True, "bisect": True}, "--bisect looks into the network alone"),
         ({"format": "aoti", "out": "a.pt2", "bisect": True}, "does not show its inner maps"),
         ({"format": "onnx", "out": "a.onnx", "precision": "int8", "weights": "b0-ade20k"}, "pictures like those"),
-        ({"format": "openvino", "out": "a.xml", "precision": "int8"}, "add --size"),
         ({"max_drop": -1.0}, "max_drop"),
     ],
 )
