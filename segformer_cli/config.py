@@ -291,7 +291,7 @@ class ExportConfig:
     weights: Annotated[str | None, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = None
     format: Annotated[
         str | None,
-        Doc("onnx, torchscript, pt2, openvino, aoti or tensorrt; default: as the ending of the file asks for"),
+        Doc("onnx, torchscript, pt2, openvino, aoti, tensorrt or executorch; default: as the file's ending asks for"),
     ] = None
     out: Annotated[str | None, Doc("the file; default: named like the weights, in this folder")] = None
     size: Annotated[

@@ -23,7 +23,7 @@ EXAMPLES = epilog(
     note=o.also("--max-drop"),
 )
 
-FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt; default: by -o."
+FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt, executorch; default: by -o."
 Format = o.text_option("--format", "-f", metavar="FORMAT", help=FORMATS, panel=o.WHAT)
 Size = o.text_option("--size", metavar="HxW", help="The one size of picture it takes; default: any.", panel=o.WHAT)
 Precision = o.text_option("--precision", metavar="TYPE", help="fp32, fp16, bf16 or int8.", panel=o.WHAT)

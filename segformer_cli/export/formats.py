@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from segformer_cli.export import aoti, onnx, openvino, tensorrt, torch_export, torchscript
+from segformer_cli.export import aoti, executorch, onnx, openvino, tensorrt, torch_export, torchscript
 from segformer_cli.export.exportable import Exportable, Network
 
 Features = Callable[[Tensor], list[Tensor]]
@@ -44,7 +44,8 @@ class Format:
 
     `packages` are those it needs beside torch, the one that runs the file last, and `extra` is what installs them.
     `companion` is the ending of a second file, written beside the first. `runs_code`: a file can hold code that runs
-    when it is opened. `any_side`: sides need not be multiples of 32. `full`: it can hold the whole pipeline.
+    when it is opened. `any_side`: sides need not be multiples of 32. `one_size`: it takes no other than `--size`.
+    `full`: it can hold the whole pipeline.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Format:
     companion: str | None = None
     runs_code: bool = False
     any_side: bool = True
+    one_size: bool = False
     full: bool = True
 
     def files(self, path: Path) -> tuple[Path, ...]:
@@ -87,6 +89,18 @@ FORMATS: Mapping[str, Format] = {
             _ONNX,
             precisions=("fp32", "fp16", "int8"),
             companion=".json",
+        ),
+        Format(
+            "executorch",
+            ".pte",
+            executorch,
+            ("executorch.exir", "executorch.runtime"),
+            extra="executorch",
+            precisions=("fp32",),
+            companion=".json",
+            any_side=False,
+            one_size=True,
+            full=False,
         ),
         Format("aoti", ".pt2", aoti, precisions=("fp32",), runs_code=True, any_side=False, full=False),
     )

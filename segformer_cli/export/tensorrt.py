@@ -10,17 +10,19 @@ import json
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from segformer_cli.errors import EnvironmentLacksError, SegFormerError, WeightsError
+from segformer_cli.errors import EnvironmentLacksError, SegFormerError
 from segformer_cli.export import onnx
+from segformer_cli.export.beside import add_metadata, read_metadata
 from segformer_cli.export.exportable import Exportable, Network
+
+__all__ = ["add_metadata", "build_line", "features", "load", "read_metadata", "recognises", "write"]
 
 features = None
 """An engine does not show its inner maps."""
@@ -83,24 +85,6 @@ def load(path: Path) -> Network:
         return values.float() if name == "images" else values.long()
 
     return run
-
-
-def add_metadata(path: Path, metadata: Mapping[str, object]) -> None:
-    """What the numbers mean, beside the engine with the ending .json: an engine has no room for it."""
-    path.with_suffix(".json").write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What `add_metadata` wrote.
-
-    Raises:
-        WeightsError: there is no such file beside the engine.
-    """
-    try:
-        found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"nothing beside {path.name} says what its numbers mean", where=str(path)) from error
 
 
 def recognises(path: Path) -> bool:

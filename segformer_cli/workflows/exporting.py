@@ -177,6 +177,8 @@ def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
             f"{kind.name} cannot be written in {config.precision}",
             hint=f"{kind.name} takes {', '.join(kind.precisions)}; {config.precision} goes with {', '.join(able)}",
         )
+    if kind.one_size and not config.size:
+        raise UsageError(f"a file of {kind.name} takes pictures of one size", hint="name it: --size 512x512")
     if config.full_pipeline and not kind.full:
         able = [each.name for each in FORMATS.values() if each.full]
         raise UsageError(f"{kind.name} cannot hold the whole pipeline", hint=f"-f {' or -f '.join(able)}")

@@ -39,7 +39,7 @@ def test_a_file_computes_the_same_at_sizes_and_batches_it_has_not_seen(
         assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ["onnx", "pt2", "openvino"])
+@pytest.mark.parametrize("name", ["onnx", "pt2", "openvino", pytest.param("executorch", marks=SLOW)])
 def test_a_file_of_one_size_computes_the_same(name: str, tiny: SegFormer, written_as: WrittenAs) -> None:
     run = FORMATS[name].runtime.load(written_as(name, (64, 128)))
     images = torch.randn(1, 3, 64, 128)

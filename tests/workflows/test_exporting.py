@@ -91,6 +91,7 @@ def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
         ({"size": "512,1024"}, "is no size of a file"),
         ({"format": "pt2", "out": "a.pt2", "full_pipeline": True}, "cannot hold the whole pipeline"),
         ({"format": "pt2", "out": "a.pt2", "size": "100x64"}, "multiples of 32"),
+        ({"format": "executorch", "out": "a.pte"}, "pictures of one size"),
         ({"full_pipeline": True, "bisect": True}, "--bisect looks into the network alone"),
         ({"format": "aoti", "out": "a.pt2", "bisect": True}, "does not show its inner maps"),
         ({"format": "onnx", "out": "a.onnx", "precision": "int8", "weights": "b0-ade20k"}, "pictures like those"),
