@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,6 +41,26 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):     # where a file stands in the way of the folder, there is nothing to remove
             temporary.unlink(missing_ok=True)
+
+
+def move_together(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Files that belong together, moved to their places; the last one names them, and is there only with the others.
+
+    Raises:
+        SegFormerError: a place cannot be written.
+    """
+    naming = pairs[-1][1]
+    try:
+        for source, _ in pairs:
+            _flush(source)
+            source.chmod(_MODE)
+        if len(pairs) > 1:
+            naming.unlink(missing_ok=True)
+        for source, place in pairs:
+            os.replace(source, place)
+        _flush_folder(naming.parent)
+    except OSError as error:
+        raise SegFormerError(f"cannot write {naming.name}: {error.strerror or error}", where=str(naming)) from error
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

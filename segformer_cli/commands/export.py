@@ -24,6 +24,7 @@ EXAMPLES = epilog(
 )
 
 FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt, executorch; default: by -o."
+BISECTABLE = ("onnx", "torchscript", "pt2", "openvino")
 Format = o.text_option("--format", "-f", metavar="FORMAT", help=FORMATS, panel=o.WHAT)
 Size = o.text_option("--size", metavar="HxW", help="The one size of picture it takes; default: any.", panel=o.WHAT)
 Precision = o.text_option("--precision", metavar="TYPE", help="fp32, fp16, bf16 or int8.", panel=o.WHAT)
@@ -83,7 +84,13 @@ def export(
         found = exporting.export_model(settings, console.progress)
         for warning in found.warnings:
             console.warn(warning)
-        console.done(found.to_json(), artifacts=[found.path], summary=_summary(found), error=_failure(found))
+        console.done(
+            found.to_json(),
+            artifacts=found.files,
+            summary=_summary(found),
+            next_command=_next(found),
+            error=_failure(found),
+        )
 
 
 def _summary(found: Export) -> str:
@@ -94,18 +101,21 @@ def _summary(found: Export) -> str:
         f"{cost.exported / 1e9:.2f} G multiply-adds for {_by(cost.size_hw)}, "
         f"{cost.textbook / 1e9:.2f} as the paper draws the network",
     ]
-    if check is None:
-        return "\n".join((*lines, "not verified"))
-    lines.append(f"{check.verdict}: {_compared(check)}")
+    lines += ["not verified"] if check is None else _checked(check)
+    if found.next:
+        lines.append(f"for TensorRT: {found.next}")
+    return "\n".join(lines)
+
+
+def _checked(check: Verification) -> list[str]:
+    lines = [f"{check.verdict}: {check.unlike or _compared(check)}"]
     if check.reference_miou is not None and check.miou is not None:
         lines.append(
             f"mIoU {check.miou:.4f}, the network's {check.reference_miou:.4f}, on {check.pictures} labelled pictures"
         )
     if check.latency_ms is not None:
         lines.append(f"{check.latency_ms:.0f} ms, PyTorch {check.reference_ms:.0f} ms, for {_largest(check.shapes)}")
-    if found.next:
-        lines.append(f"for TensorRT: {found.next}")
-    return "\n".join(lines)
+    return lines
 
 
 def _compared(check: Verification) -> str:
@@ -128,11 +138,20 @@ def _failure(found: Export) -> CheckFailed | None:
     check = found.verification
     if check is None or check.verdict == "pass":
         return None
-    where, hint = found.path, "export without --full-pipeline and with --bisect to see where"
-    if check.max_abs_error is not None:
-        hint = "add --bisect to see where"
+    where, hint = found.path, "please report it as a bug"
     if check.diverges_at is not None:
-        where, hint = f"{found.path}: the first to differ is {check.diverges_at}", "please report it as a bug"
-    if found.precision != "fp32":
+        where = f"{found.path}: the first to differ is {check.diverges_at}"
+    elif found.precision == "int8":
         hint = "more or better pictures (-d, --set calibration=64), another precision, or a larger --max-drop"
+    elif found.precision != "fp32":
+        hint = "another precision, or a larger --max-drop"
+    elif check.max_abs_error is not None and found.format in BISECTABLE:
+        hint = "add --bisect to see where"
     return CheckFailed(f"the file is not what the network is: {'; '.join(check.faults)}", where=where, hint=hint)
+
+
+def _next(found: Export) -> str | None:
+    """A first use of the file, where these commands can run it."""
+    if found.format == "tensorrt" or found.path.endswith(".failed"):
+        return None
+    return f"segformer predict sample -w {found.path} -o masks/"

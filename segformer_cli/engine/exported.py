@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segformer_cli.errors import UsageError, WeightsError
-from segformer_cli.export.exportable import ALIGN
 from segformer_cli.export.formats import Format, format_of
 from segformer_cli.export.trust import refuse_unknown
 from segformer_cli.export.verify import Verification, verification_to_json
 from segformer_cli.model.header import ModelConfig, config_from_json, config_to_json
 from segformer_cli.model.hub import sha256_of
+from segformer_cli.resize import ALIGN
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class ExportedFile:
 class ExportedModel(nn.Module):
     """A file in its own runtime: a callable from pictures (B, C, H, W), normalised, to logits; it has no encoder.
 
-    A full pipeline takes pictures (B, C, H, W) as they are, 0..255, and gives "logits" at their own size: 100 for the
-    class chosen, 0 for the others. `config` is what the file says its numbers mean, `said` all that it says of itself,
-    `sha256` the hash of the file.
+    A full pipeline takes pictures (B, C, H, W) as they are, 0..255, and gives "logits" at their own size, in uint8: 1
+    for the class chosen, 0 for the others. `config` is what the file says its numbers mean, `said` all that it says of
+    itself, `sha256` the hash of the file, or those of both its files.
     """
 
     def __init__(self, run: Callable[[Tensor], Tensor], said: ExportedFile, sha256: str) -> None:
@@ -61,7 +60,7 @@ class ExportedModel(nn.Module):
         if wanted and size != wanted:
             raise UsageError(
                 f"the file takes pictures of {_by(wanted)}, this one comes to {_by(size)}",
-                hint=f"export it without --size, or cut pictures: --set window={_by(wanted)}",
+                hint="export it without --size, or bring pictures to that size",
             )
         if not self.said.format.any_side and any(side % ALIGN for side in size):
             raise UsageError(
@@ -70,8 +69,9 @@ class ExportedModel(nn.Module):
             )
         if not self.said.full_pipeline:
             return self.run(images)
-        ids = self.run(images.permute(0, 2, 3, 1).to(torch.uint8).contiguous()).long()
-        return 100.0 * F.one_hot(ids, max(self.config.num_classes, 2)).permute(0, 3, 1, 2)
+        ids = self.run(images.permute(0, 2, 3, 1).to(torch.uint8).contiguous()).long()          # (B, H, W)
+        chosen = torch.zeros(len(ids), max(self.config.num_classes, 2), *size, dtype=torch.uint8)
+        return chosen.scatter_(1, ids[:, None], 1)
 
     def fused(self) -> ExportedModel:
         """Itself: what could be folded was folded when it was exported."""
@@ -111,7 +111,7 @@ def read_exported(path: Path) -> ExportedFile:
 
 def metadata_of(said: ExportedFile, found: Verification | None) -> dict[str, object]:
     """What `read_exported` reads, as values JSON can hold, and what a user of the file must know besides."""
-    sides = "any from 29 up" if said.format.any_side else "multiples of 32"
+    sides = "any from 29 up" if said.format.any_side else f"multiples of {ALIGN}"
     if said.size_hw:
         sides = _by(said.size_hw)
     takes = "(B, C, H, W) float32, (pixel - mean) / std in the order of the bands"
@@ -143,7 +143,14 @@ def load_exported(path: Path, *, trust: bool = False) -> ExportedModel:
         WeightsError: it is none that segformer wrote, or it is not to be trusted.
         EnvironmentLacksError: its runtime is not installed.
     """
-    said, sha256 = read_exported(path), sha256_of(path)
+    said = read_exported(path)
+    sha256 = "".join(sha256_of(each) for each in said.format.files(path) if each.is_file())
+    if said.verification.get("verdict") == "fail" and not trust:
+        raise WeightsError(
+            f"{path.name} failed its verification: it does not compute what its network computes",
+            where=str(path),
+            hint="export again; --trust runs it all the same",
+        )
     if said.format.runs_code and not trust:
         refuse_unknown(path, sha256)
     return ExportedModel(said.format.runtime.load(path), said, sha256)

@@ -44,18 +44,21 @@ class Segmenter:
         """The network fused and moved; without a protocol pictures are sized by its checkpoint's own policy.
 
         One class (a sigmoid output z) is read as two, the other scoring 0, so that nothing after the
-        network needs a second way. A full pipeline, which sizes and normalises inside, is given pictures as they are.
+        network needs a second way. An exported file runs where and as it was made to: on the CPU, in its own
+        precision; a full pipeline, which sizes and normalises inside, is given pictures as they are.
 
         Raises:
-            UsageError: the protocol cuts or repeats pictures, which a full pipeline cannot do.
+            UsageError: the protocol sizes, cuts or repeats pictures, which a full pipeline cannot do.
         """
         config: ModelConfig = model.config
         if config.num_classes == 1:
             names, colours = ("background", *config.class_names), ((0, 0, 0), *config.palette)
             config = dataclasses.replace(config, class_names=names, palette=colours)
         protocol = protocol or choose_protocol(None, config.size, None, "")
-        if isinstance(model, ExportedModel) and model.said.full_pipeline:
-            config, protocol = _as_they_are(config, protocol)
+        if isinstance(model, ExportedModel):
+            device, dtype = torch.device("cpu"), torch.float32
+            if model.said.full_pipeline:
+                config, protocol = _as_they_are(config, protocol)
         return cls(model.to(device).fused(), config, device, dtype, protocol)
 
     def prepare(self, image: NDArray[np.generic]) -> list[Tensor]:
@@ -73,7 +76,9 @@ class Segmenter:
         # size changes no digit. It costs nothing there.
         parts = images[:, None].unbind() if self.device.type == "cpu" else (images,)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits: Tensor = torch.cat([self.model(part.to(self.device)) for part in parts]).float()
+            logits: Tensor = torch.cat([self.model(part.to(self.device)) for part in parts])
+        if logits.is_floating_point():
+            logits = logits.float()
         if not torch.isfinite(logits).all():
             raise WeightsError(
                 "the network's logits are not finite numbers",
@@ -113,16 +118,18 @@ class Segmenter:
         return upsampled_mask(maps, (image.shape[0], image.shape[1])).cpu().numpy()
 
 
+_WITHOUT = "export without --full-pipeline"
+
+
 def _as_they_are(config: ModelConfig, protocol: Protocol) -> tuple[ModelConfig, Protocol]:
     """Under which `prepare` leaves a picture at its size and its values at 0..255."""
-    if protocol.window or not protocol.single:
+    if protocol.window or not protocol.single or protocol.ratios != (1.0,) or protocol.size != config.size:
         raise UsageError(
-            f"a full pipeline takes whole pictures once, {protocol.name} asks for more",
-            hint="export without --full-pipeline, or name another protocol",
+            f"a full pipeline takes whole pictures once, at {config.size}; asked for is: {protocol}", hint=_WITHOUT
         )
     bands = config.in_channels
     config = dataclasses.replace(config, mean=(0.0,) * bands, std=(1.0,) * bands)
-    return config, dataclasses.replace(protocol, size=SizePolicy(align=1), ratios=(1.0,))
+    return config, dataclasses.replace(protocol, size=SizePolicy(align=1))
 
 
 def prepare(image: NDArray[np.generic], config: ModelConfig, protocol: Protocol) -> list[Tensor]:
@@ -152,7 +159,13 @@ def upsampled_mask(maps: Sequence[LogitMap], source_hw: tuple[int, int]) -> Tens
 
 @torch.inference_mode()
 def mask_and_confidence(maps: Sequence[LogitMap], source_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The mask as `upsampled_mask`, and the softmax probability of the class chosen, (H, W) float32."""
+    """The mask as `upsampled_mask`, and the softmax probability of the class chosen, (H, W) float32.
+
+    Raises:
+        UsageError: class ids are all that is known.
+    """
+    if not maps[0].windows[0].logits.is_floating_point():
+        raise UsageError("a full pipeline gives class ids: how sure it is, it does not tell", hint=_WITHOUT)
     mask = torch.empty(source_hw, dtype=getattr(torch, mask_dtype(maps[0].num_classes)), device=maps[0].device)
     confidence = torch.empty(source_hw, device=maps[0].device)
     for rows, values in class_values(maps, source_hw):

@@ -14,9 +14,6 @@ HW = tuple[int, int]
 Network = Callable[[Tensor], Tensor]
 """A file in its own runtime, or the network it came from: a batch of pictures to logits, or to class ids."""
 
-ALIGN = 32
-"""What the sides are a multiple of for runtimes whose compilers cannot follow the roundings of odd sizes."""
-
 _SEEN_HW = 64, 96
 """Of the picture that a graph for any size is made with; no size is frozen in it (tested)."""
 

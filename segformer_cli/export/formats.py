@@ -42,7 +42,7 @@ class Runtime(Protocol):
 class Format:
     """One format.
 
-    `packages` are those it needs beside torch, the one that runs the file last, and `extra` is what installs them.
+    `packages` are those it needs beside torch to write and run, and `extra` is what installs them.
     `companion` is the ending of a second file, written beside the first. `runs_code`: a file can hold code that runs
     when it is opened. `any_side`: sides need not be multiples of 32. `one_size`: it takes no other than `--size`.
     `full`: it can hold the whole pipeline.
@@ -87,7 +87,6 @@ FORMATS: Mapping[str, Format] = {
             ".engine",
             tensorrt,
             _ONNX,
-            precisions=("fp32", "fp16", "int8"),
             companion=".json",
         ),
         Format(

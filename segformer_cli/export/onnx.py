@@ -28,6 +28,9 @@ META = "segformer"
 STAGES = ("stage1", "stage2", "stage3", "stage4")
 """The names, inside the graph, of the encoder's four maps (B, H, W, C)."""
 
+_SECOND_TAGS = b"\x12\x1a\x22\x28\x32\x3a\x42"
+"""Of a ModelProto's fields that can follow the first, as protobuf writes them."""
+
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
 
 
@@ -38,15 +41,15 @@ def write(what: Exportable, path: Path) -> None:
         EnvironmentLacksError: onnx or onnxscript is not installed; onnxruntime, for int8.
     """
     if what.precision != "int8":
-        write_fp32(what, path)
+        write_exact(what, path)
         return
     with TemporaryDirectory() as folder:
         exact = Path(folder) / "exact.onnx"
-        write_fp32(what, exact)
+        write_exact(what, exact)
         quantise(exact, what.input, what.calibration, path)
 
 
-def write_fp32(what: Exportable, path: Path) -> None:
+def write_exact(what: Exportable, path: Path) -> None:
     """The graph as the module computes it, now at `path`.
 
     Raises:
@@ -71,8 +74,7 @@ def write_fp32(what: Exportable, path: Path) -> None:
     _strip(graph)
     onnx.checker.check_model(graph, full_check=True)
     branches = sorted({node.op_type for node in graph.graph.node} & _CONTROL_FLOW)
-    if branches:
-        raise WeightsError(f"the graph holds {', '.join(branches)}, which no runtime for devices takes")
+    assert not branches, f"the graph holds {branches}, which runtimes for devices do not take"
     onnx.save(graph, str(path))
 
 
@@ -105,10 +107,13 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is an ONNX graph, by its first bytes: a protobuf whose first field is the IR version."""
+    """Whether the file is an ONNX graph, by its first bytes: a protobuf whose first field is the IR version.
+
+    The length that a safetensors file begins with can look the same; the next field, and its brace, tell them apart.
+    """
     with path.open("rb") as file:
-        start = file.read(2)
-    return len(start) == 2 and start[0] == 8 and start[1] < 64
+        start = file.read(9)
+    return len(start) == 9 and start[0] == 8 and start[1] < 64 and start[2] in _SECOND_TAGS and start[8:] != b"{"
 
 
 def load(path: Path) -> Network:

@@ -19,9 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segformer_cli.classes import LARGEST_NARROW
+from segformer_cli.export.exportable import HW
 from segformer_cli.resize import SizePolicy
-
-HW = tuple[int, int]
 
 STRIPS = 32
 """A picture's rows are cut into so many, whatever its height: a graph without a loop cannot count."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from segformer_cli.export.extras import needed
 
 _KINDS = ("MatMul", "Conv")
-"""Not Gemm: the classifier's sums, which decide, stay exact."""
+"""Not Gemm, as which three of the four groups of the classifier are written: their sums decide."""
 
 
 def quantise(exact: Path, name: str, pictures: Sequence[Tensor], path: Path) -> None:
@@ -56,7 +56,7 @@ def _delicate(path: Path) -> list[str]:
     weights = {each.name: list(each.dims) for each in graph.initializer}
     maps = [node.name for node in graph.node if node.op_type == "MatMul" and not weights.keys() & set(node.input)]
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    depthwise = [node.name for node in convolutions if weights[node.input[1]][1] == 1]
+    depthwise = [node.name for node in convolutions if weights.get(node.input[1], [0, 0])[1] == 1]
     return [*maps, *depthwise, convolutions[0].name]
 
 

@@ -22,12 +22,12 @@ from segformer_cli.export import onnx
 from segformer_cli.export.beside import add_metadata, read_metadata
 from segformer_cli.export.exportable import Exportable, Network
 
-__all__ = ["add_metadata", "build_line", "features", "load", "read_metadata", "recognises", "write"]
+__all__ = ["add_metadata", "build_line", "features", "load", "read_metadata", "recognises", "refuse_absent", "write"]
 
 features = None
 """An engine does not show its inner maps."""
 
-_SMALLEST, _USUAL, _LARGEST = (1, 32, 32), (1, 512, 512), (4, 1024, 2048)
+_SMALLEST, _USUAL, _LARGEST = (1, 29, 29), (1, 512, 512), (4, 1024, 2048)
 """Batch, height and width that an engine for any size is built for."""
 
 
@@ -92,12 +92,21 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def _run(line: Sequence[str]) -> None:
-    if shutil.which(line[0]) is None:
+def refuse_absent() -> None:
+    """Nothing where trtexec is.
+
+    Raises:
+        EnvironmentLacksError: it is not.
+    """
+    if shutil.which("trtexec") is None:
         raise EnvironmentLacksError(
             "there is no trtexec on this machine: it comes with TensorRT",
             hint="export -f onnx, and build the engine where TensorRT is; the line for it is printed",
         )
+
+
+def _run(line: Sequence[str]) -> None:
+    refuse_absent()
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()

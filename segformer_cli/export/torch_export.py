@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from segformer_cli.export.archive import add_metadata, holds, read_metadata
-from segformer_cli.export.exportable import ALIGN, Exportable, Network
+from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.resize import ALIGN
 
 __all__ = ["add_metadata", "captured", "features", "load", "quiet", "read_metadata", "recognises", "write"]
 
@@ -61,7 +62,7 @@ def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
     def run(images: Tensor) -> list[Tensor]:
         with torch.inference_mode():
             Watch(graph).run(images)
-        return [seen[name] for name in places]
+        return [seen[name].float() for name in places]
 
     return run
 

@@ -41,11 +41,11 @@ def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
     encoder = getattr(graph, "network", graph).encoder
 
     def run(images: Tensor) -> list[Tensor]:
-        x, found = images, []
+        x, found = images.to(next(encoder.parameters()).dtype), []
         with torch.inference_mode():
             for _, stage in encoder.stages.named_children():
                 x = stage(x)
-                found.append(x)
+                found.append(x.float())
         return found
 
     return run

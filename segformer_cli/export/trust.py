@@ -21,8 +21,8 @@ def record_path() -> Path:
 
 def put_on_record(name: str, sha256: str) -> None:
     """A file's hash among those we wrote; where the record cannot be written, the file needs `--trust`."""
-    record = record_path()
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):       # the latter where this user has no home
+        record = record_path()
         record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with record.open("a", encoding="utf-8") as file:
             file.write(f"{sha256}  {name}\n")
@@ -36,7 +36,7 @@ def refuse_unknown(path: Path, sha256: str) -> None:
     """
     try:
         known = {line.partition(" ")[0] for line in record_path().read_text(encoding="utf-8").splitlines()}
-    except OSError:
+    except (OSError, RuntimeError, ValueError):
         known = set()
     if sha256 not in known:
         raise WeightsError(

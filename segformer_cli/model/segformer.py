@@ -269,22 +269,16 @@ class AllMLPHead(nn.Module):
 
 
 class FusedHead(nn.Module):
-    """An `AllMLPHead` with its products and BatchNorm baked into four linear layers, for inference only.
-
-    They are kept by groups of channels as they are used, so that nothing is cut at run time.
-    """
+    """An `AllMLPHead` with its products and BatchNorm baked in, cut into its groups; for inference only."""
 
     def __init__(self, head: AllMLPHead) -> None:
         super().__init__()
-        groups = list(_groups(*head.folded(), head.classify.weight.flatten(1)))
-        self.weights = nn.ModuleList(_parameters(weights) for weights, _, _ in groups)
-        self.biases = _parameters([bias for _, bias, _ in groups])
-        self.columns = _parameters([columns for _, _, columns in groups])
+        groups = _groups(*head.folded(), head.classify.weight.flatten(1))
+        self.groups = nn.ModuleList(nn.ParameterList(each.detach().clone() for each in group) for group in groups)
         self.classify_bias = copy.deepcopy(head.classify.bias)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:       # four of (B, C_i, H_i, W_i)
-        weights = [list(cast(nn.ParameterList, group)) for group in self.weights]
-        return _folded_logits(features, zip(weights, self.biases, self.columns, strict=True), self.classify_bias)
+        return _folded_logits(features, cast(Iterable[nn.ParameterList], self.groups), self.classify_bias)
 
 
 class SegFormer(nn.Module):
@@ -358,21 +352,13 @@ def _project_and_sum(features: Sequence[Tensor], weights: Sequence[Tensor], bias
     return total.permute(0, 3, 1, 2)
 
 
-Group = tuple[Sequence[Tensor], Tensor, Tensor]
-"""Of the D channels: four (D / groups, C_i) matrices, their bias, and the classifier's columns (K, D / groups)."""
-
-
-def _groups(weights: Sequence[Tensor], bias: Tensor, columns: Tensor) -> Iterator[Group]:
+def _groups(weights: Sequence[Tensor], bias: Tensor, columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The folded matrices (D, C_i), their bias (D,) and the classifier (K, D), cut into groups of channels."""
-    parts = zip(*(weight.chunk(HEAD_GROUPS) for weight in weights), strict=True)
-    return zip(parts, bias.chunk(HEAD_GROUPS), columns.chunk(HEAD_GROUPS, dim=1), strict=True)
+    rows = (part.chunk(HEAD_GROUPS) for part in (*weights, bias))
+    return zip(*rows, columns.chunk(HEAD_GROUPS, dim=1), strict=True)
 
 
-def _parameters(tensors: Sequence[Tensor]) -> nn.ParameterList:
-    return nn.ParameterList(nn.Parameter(tensor.detach().clone()) for tensor in tensors)
-
-
-def _folded_logits(features: Sequence[Tensor], groups: Iterable[Group], classify_bias: Tensor | None) -> Tensor:
+def _folded_logits(features: Sequence[Tensor], groups: Iterable[Iterable[Tensor]], bias: Tensor | None) -> Tensor:
     """The head in evaluation, a group of its D channels at a time: (B, K, H, W), channels last in memory.
 
     Up to the classifier, which sums over them, channels do not meet. A map of D channels at stride 4
@@ -380,11 +366,11 @@ def _folded_logits(features: Sequence[Tensor], groups: Iterable[Group], classify
     product, since the CPU's 1x1 convolution would copy channels-last maps.
     """
     logits: Tensor | None = None
-    for weights, bias, columns in groups:
-        x = _project_and_sum(features, weights, bias).permute(0, 2, 3, 1)
+    for *weights, group_bias, columns in groups:
+        x = _project_and_sum(features, weights, group_bias).permute(0, 2, 3, 1)
         x = F.relu(x, inplace=True)                                # (B, H, W, D / groups)
         if logits is None:
-            logits = F.linear(x, columns, classify_bias)           # (B, H, W, K)
+            logits = F.linear(x, columns, bias)                    # (B, H, W, K)
         else:
             logits.flatten(0, 2).addmm_(x.flatten(0, 2), columns.T.to(x.dtype))
     assert logits is not None

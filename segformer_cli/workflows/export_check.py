@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.scoring import score_split
 from segformer_cli.errors import DataError
 from segformer_cli.export.bisect import first_divergence
-from segformer_cli.export.exportable import ALIGN, HW, Network
+from segformer_cli.export.exportable import HW, Network
 from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
 from segformer_cli.images import read_image
 from segformer_cli.metrics.scores import scores
 from segformer_cli.model.segformer import SegFormer, upsample
 from segformer_cli.progress import Progress, ProgressListener
+from segformer_cli.resize import NATIVE
 from segformer_cli.workflows.class_match import check_classes
 
 FEW, MANY = 4, 32
@@ -35,6 +37,8 @@ class Pictures:
 
     compared: Split
     ranges: Split
+    same: bool = False
+    """Whether both are of one split, for lack of another."""
 
 
 def open_export_pictures(config: ExportConfig, model: SegFormer) -> Pictures:
@@ -51,8 +55,8 @@ def open_export_pictures(config: ExportConfig, model: SegFormer) -> Pictures:
     try:
         training = open_pictures(config.data or "sample", "train", names)
     except DataError:
-        training = whole
-    return Pictures(compared, training.spread(config.calibration))
+        return Pictures(compared, whole.spread(config.calibration), same=True)
+    return Pictures(compared, training.spread(config.calibration), same=training.pairs == whole.pairs)
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,10 @@ class Intake:
         height, width = batch.shape[-2:]
         size = self.size_hw or (height, width)
         if not self.any_side:
-            size = _up(size[0]), _up(size[1])
+            size = NATIVE.aligned(size)
         return batch if size == (height, width) else upsample(batch, size)
 
-    def random(self) -> dict[str, Tensor]:
+    def noise(self) -> dict[str, Tensor]:
         """Noise at sizes that the export has not seen."""
         found = random_pictures(self.bands, any_side=self.any_side, size_hw=self.size_hw)
         if not self.full:
@@ -117,12 +121,13 @@ def check_export(
     found = verify(
         _masks_of(segmenter) if said.full_pipeline else _logits_of(model),
         exported,
-        random=candidate.intake.random(),
+        noise=candidate.intake.noise(),
         real=real,
         tolerance=tolerance,
     )
-    miou, expected = _scores(candidate, exported, segmenter, pictures.compared)
-    found = dataclasses.replace(found, pictures=len(real), miou=miou, reference_miou=expected)
+    found = dataclasses.replace(found, pictures=len(real))
+    if found.unlike is None and math.isfinite(found.max_abs_error or 0.0):
+        found = _with_scores(found, candidate, exported, segmenter, pictures.compared)
     if said.precision != "fp32":
         found = dataclasses.replace(found, max_drop=config.max_drop / 100)
     if config.bisect and found.faults:
@@ -148,21 +153,25 @@ def _masks_of(segmenter: Segmenter) -> Network:
     return run
 
 
-def _scores(
-    candidate: Candidate, exported: Network, segmenter: Segmenter, split: Split
-) -> tuple[float | None, float | None]:
-    """The file's mIoU and the network's, where pictures have labels of the same classes, and a size that it takes."""
-    said = candidate.said
+def _with_scores(
+    found: Verification, candidate: Candidate, exported: Network, segmenter: Segmenter, split: Split
+) -> Verification:
+    """With the file's mIoU and the network's, where pictures have labels of the same classes, and a size it takes."""
+    said, why = candidate.said, None
     if not split.labelled:
-        return None, None
-    try:
-        check_classes(segmenter.config, split)
-    except DataError:
-        return None, None
-    if said.size_hw and any(_network_hw(said, pair.image) != said.size_hw for pair in split.pairs):
-        return None, None
+        why = "the pictures have no labels"
+    elif said.size_hw and any(_network_hw(said, pair.image) != said.size_hw for pair in split.pairs):
+        why = "the pictures do not come to the file's one size"
+    else:
+        try:
+            check_classes(segmenter.config, split)
+        except DataError:
+            why = "the labels are of other classes than the network's"
+    if why is not None:
+        return dataclasses.replace(found, no_miou=why)
     theirs = Segmenter.of(ExportedModel(exported, said, ""), torch.device("cpu"))
-    return scores(score_split(theirs, split)).miou, scores(score_split(segmenter, split)).miou
+    miou, expected = (scores(score_split(each, split)).miou for each in (theirs, segmenter))
+    return dataclasses.replace(found, miou=miou, reference_miou=expected)
 
 
 def _network_hw(said: ExportedFile, path: Path) -> HW:
@@ -182,5 +191,3 @@ def _bisected(candidate: Candidate, model: SegFormer, images: Tensor) -> str:
     return first_divergence(expected, features(candidate.path)(images), tolerance)
 
 
-def _up(side: int) -> int:
-    return -(-side // ALIGN) * ALIGN

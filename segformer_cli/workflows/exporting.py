@@ -14,25 +14,26 @@ from typing import Any
 import torch
 
 import segformer_cli
-from segformer_cli.atomic import refuse_existing, refuse_unwritable
+from segformer_cli.atomic import move_together, refuse_existing, refuse_unwritable
 from segformer_cli.config import ExportConfig
 from segformer_cli.engine.exported import ExportedFile, metadata_of
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
-from segformer_cli.errors import SegFormerError, UsageError, WeightsError, did_you_mean
+from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.export import tensorrt
-from segformer_cli.export.exportable import ALIGN, HW, Exportable, logits_of, masks_of
+from segformer_cli.export.exportable import HW, Exportable, logits_of, masks_of
 from segformer_cli.export.extras import needed
 from segformer_cli.export.formats import FORMATS, Format
 from segformer_cli.export.pipeline import FullPipeline
 from segformer_cli.export.trust import put_on_record
 from segformer_cli.export.verify import Verification, verification_to_json
 from segformer_cli.model import multiply_adds
+from segformer_cli.model.graph_forms import with_convolutional_head
 from segformer_cli.model.header import ModelConfig
 from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MIN_SIDE, SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
-from segformer_cli.resize import LONGEST_SIDE
+from segformer_cli.resize import ALIGN, LONGEST_SIDE
 from segformer_cli.settings import checked
 from segformer_cli.workflows.export_check import Candidate, Intake, Pictures, check_export, open_export_pictures
 
@@ -45,7 +46,7 @@ COUNTED_HW = 512, 512
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds of one picture of a size: of the graph in the file, and as the paper draws the network."""
+    """Multiply-adds of the network for a picture of a size: as it is exported, and as the paper draws it."""
 
     size_hw: HW
     exported: int
@@ -64,6 +65,8 @@ class Export:
     multiply_adds: Cost
     verification: Verification | None
     warnings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    """All that was written: `path` and what lies beside it."""
     next: str | None = None
     """A command line of the format's own tools."""
 
@@ -146,8 +149,12 @@ def _judged(config: ExportConfig) -> _Wanted:
     if path.suffix.lower() != kind.suffix:
         hint = f"-o {path.with_suffix(kind.suffix)}"
         raise UsageError(f"-o {path}: a file of {kind.name} ends in {kind.suffix}", hint=hint)
-    for package in kind.packages if config.verify else kind.packages[:-1]:
+    for package in kind.packages:
         needed(package, kind.extra)
+    if kind.name == "openvino" and config.precision == "int8":
+        needed("nncf", "nncf")
+    if kind.name == "tensorrt":
+        tensorrt.refuse_absent()
     size_hw = _size(config.size, kind) if config.size else None
     refuse_unwritable(kind.files(path), force=config.force)
     return _Wanted(dataclasses.replace(config, format=kind.name), kind, path, size_hw)
@@ -248,14 +255,19 @@ class _Writing:
             export_s,
             self._cost(),
             found,
-            self._warnings(),
+            self._warnings(found),
+            tuple(map(str, self._files(path))),
             self._next(path) if passed else None,
         )
 
     def _exportable(self) -> Exportable:
         said, meaning = self.said, self.said.config
         segmenter = Segmenter.of(self.model, torch.device("cpu"))
-        what = logits_of(segmenter.model, meaning.in_channels, said.size_hw, said.precision)
+        network = segmenter.model
+        assert isinstance(network, SegFormer)
+        if said.format.name == "openvino" or (said.format.name in ("onnx", "tensorrt") and said.size_hw):
+            network = with_convolutional_head(network)
+        what = logits_of(network, meaning.in_channels, said.size_hw, said.precision)
         if said.full_pipeline:
             pipeline = FullPipeline(
                 what.module, mean=meaning.mean, std=meaning.std, size=meaning.size, num_classes=meaning.num_classes
@@ -269,8 +281,8 @@ class _Writing:
         return dataclasses.replace(what, calibration=ranges)
 
     def _next(self, path: Path) -> str | None:
-        """The line that makes a TensorRT engine of an ONNX file."""
-        if self.said.format.name != "onnx":
+        """The line that makes a TensorRT engine of an ONNX file; of 8-bit ones it takes other kinds than ours."""
+        if self.said.format.name != "onnx" or self.said.precision == "int8":
             return None
         return shlex.join(tensorrt.build_line(path, path.with_suffix(".engine"), self.exportable))
 
@@ -286,25 +298,20 @@ class _Writing:
         pairs = list(zip(self.wanted.format.files(draft), self._files(path), strict=True))
         for _, place in pairs:
             refuse_existing(place, force=self.wanted.config.force or place.name.endswith(FAILED))
-        try:
-            for source, place in pairs:
-                _flush(source)
-                os.replace(source, place)
-        except OSError as error:
-            raise SegFormerError(f"cannot write {path.name}: {error.strerror or error}", where=str(path)) from error
+        move_together(pairs)
         return path
 
     def _cost(self) -> Cost:
         size, meaning = self.said.size_hw or COUNTED_HW, self.said.config
+        if self.said.full_pipeline:
+            size = meaning.size.aligned(size)
         return Cost(size, multiply_adds.folded(meaning, size).total, multiply_adds.textbook(meaning, size).total)
 
-    def _warnings(self) -> tuple[str, ...]:
+    def _warnings(self, found: Verification | None) -> tuple[str, ...]:
         licence = self.said.config.licence
-        return (f"contains weights of others: {licence}",) if licence else ()
-
-
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        notes = [f"contains weights of others: {licence}"] if licence else []
+        if found is not None and found.no_miou and found.max_drop is not None:
+            notes.append(f"what {self.said.precision} costs in mIoU is not known: {found.no_miou}")
+        if self.said.precision == "int8" and self.pictures is not None and self.pictures.same:
+            notes.append("there is no training split: int8 takes its ranges from the pictures it is compared on")
+        return tuple(notes)

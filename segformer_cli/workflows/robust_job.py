@@ -15,7 +15,7 @@ from segformer_cli.config import EvalConfig, RobustConfig
 from segformer_cli.data.layouts import acdc
 from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.data.pairs import Split
-from segformer_cli.engine.device import choose_device, choose_dtype, default_workers
+from segformer_cli.engine.device import choose_device, default_workers
 from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
@@ -36,7 +36,7 @@ from segformer_cli.workflows.results import free_folder
 from segformer_cli.workflows.robust_counts import saved_settings
 from segformer_cli.workflows.robust_files import is_robust, robust_paths, saved_reference
 from segformer_cli.workflows.runs import fingerprint
-from segformer_cli.workflows.sources import chosen_protocol, default_weights
+from segformer_cli.workflows.sources import chosen_protocol, default_weights, scored
 
 STATE = "unfinished"
 """The folder within a run's own that holds what it goes on from; it goes when the run ends."""
@@ -115,7 +115,7 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     corrupter = Corrupter(seed=config.seed, mode=config.rng, channel_order=config.channel_order, frost=frost)
     against = _reference(config.cd_reference, protocol) if config.cd_reference else None
     model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
-    segmenter, precision = _segmenter(config, model)
+    segmenter, precision = scored(model, choose_device(config.device), config.precision)
     whole = _open(config, segmenter.config.class_names)
     split = whole.spread(config.limit)
     _check_classes(segmenter, split)
@@ -210,14 +210,6 @@ def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
     outputs = robust_paths(Path(config.out)) if config.out else (RUNS / "0" / STATE,)
     refuse_unwritable([*outputs, *([Path(config.report)] if config.report else [])], force=config.force)
     return config, protocol
-
-
-def _segmenter(config: RobustConfig, model: SegFormer | ExportedModel) -> tuple[Segmenter, str]:
-    """The network where it is to run, and in which precision."""
-    device = choose_device(config.device)
-    # A score is fp32 unless another precision is asked for: that is what others' scores are.
-    precision = "fp32" if config.precision == "auto" else config.precision
-    return Segmenter.of(model, device, choose_dtype(precision, device)), precision
 
 
 def _open(config: RobustConfig, class_names: Sequence[str]) -> Split:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from segformer_cli.config import EvalConfig
 from segformer_cli.data.layouts.detect import layout_name
 from segformer_cli.data.mask_files import find_masks, read_as_classes
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, choose_dtype
 from segformer_cli.engine.distributed import own_device
+from segformer_cli.engine.exported import ExportedModel, is_exported, read_exported
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import SAMPLE, load_checkpoint_from, load_model
 from segformer_cli.engine.protocol import HW, OWN, Protocol, choose_protocol, multi_scale
@@ -20,6 +23,7 @@ from segformer_cli.engine.scoring import Judged, Pace, judge
 from segformer_cli.errors import DataError, UsageError
 from segformer_cli.metrics.confusion import confusion_matrix
 from segformer_cli.model.checkpoint import ModelConfig, backbone_only
+from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import ProgressListener
 from segformer_cli.resize import parse_size
 from segformer_cli.workflows.class_match import (
@@ -79,11 +83,7 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
     assert config.weights
     model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     device = own_device(choose_device(config.device))
-    # A score is fp32 unless another precision is asked for: that is what others' scores are.
-    precision = "fp32" if config.precision == "auto" else config.precision
-    segmenter = Segmenter.of(
-        model, device, choose_dtype(precision, device), chosen_protocol(config, model.config, split)
-    )
+    segmenter, precision = scored(model, device, config.precision, chosen_protocol(config, model.config, split))
     match, note = _matched(config, segmenter.config, split)
     if match is not None:
         split = without_classes(split, match.unknown_to_weights)
@@ -93,7 +93,24 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
         return judge(segmenter, split, pace, confident=config.calibration, meaning=meaning)
 
     how = str(segmenter.protocol) if precision == "fp32" else f"{segmenter.protocol}, in {precision}"
-    return Source(split, judged, how, segmenter.config, match, str(device), precision, note)
+    return Source(split, judged, how, segmenter.config, match, str(segmenter.device), precision, note)
+
+
+def scored(
+    model: SegFormer | ExportedModel, device: torch.device, precision: str, protocol: Protocol | None = None
+) -> tuple[Segmenter, str]:
+    """The network as it is to be scored, and in which precision: fp32 unless another is named, as others' scores are.
+
+    Raises:
+        UsageError: an exported file, which has a precision of its own, is asked for another.
+    """
+    if isinstance(model, ExportedModel):
+        own = model.said.precision
+        if precision not in ("auto", own):
+            raise UsageError(f"the file computes in {own}, not in {precision}", hint="export it anew")
+        return Segmenter.of(model, device, protocol=protocol), own
+    precision = "fp32" if precision == "auto" else precision
+    return Segmenter.of(model, device, choose_dtype(precision, device), protocol), precision
 
 
 def check_local_weights(config: EvalConfig, split: Split) -> None:
@@ -104,6 +121,12 @@ def check_local_weights(config: EvalConfig, split: Split) -> None:
     """
     assert config.weights
     if config.weights != SAMPLE and not Path(config.weights).expanduser().exists():
+        return
+    path = Path(config.weights).expanduser()
+    if is_exported(path):
+        meaning = read_exported(path).config
+        chosen_protocol(config, meaning, split)
+        _matched(config, meaning, split)
         return
     checkpoint = load_checkpoint_from(config.weights, offline=True)
     if checkpoint.kind == "backbone":

@@ -11,10 +11,11 @@ import torch
 
 from segformer_cli.config import EvalConfig, ExportConfig, PredictConfig
 from segformer_cli.engine.exported import ExportedModel, is_exported, load_exported, read_exported
+from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_checkpoint_from, load_model
 from segformer_cli.errors import UsageError, WeightsError
 from segformer_cli.workflows.conversion import inspect_weights
-from segformer_cli.workflows.evaluation import evaluate
+from segformer_cli.workflows.evaluation import evaluate, plan
 from segformer_cli.workflows.exporting import export_model
 from segformer_cli.workflows.prediction import Predictor, predict
 from tests.conftest import peer
@@ -119,5 +120,20 @@ def test_a_full_pipeline_scores_and_predicts_as_the_network_does(tmp_path: Path)
     assert found.miou == pytest.approx(expected.miou, abs=1e-3)
     same = Predictor(load_model(path))(PICTURE).mask == Predictor("sample")(PICTURE).mask
     assert same.mean() > 0.999
-    with pytest.raises(UsageError, match="a full pipeline takes whole pictures once"):
+    with pytest.raises(UsageError, match="a full pipeline takes whole pictures once, at their own size"):
         evaluate(EvalConfig(weights=str(path), limit=1, flip=True))
+    with pytest.raises(UsageError, match="asked for is: whole, at a short side of 64"):
+        evaluate(EvalConfig(weights=str(path), limit=1, size="64"))
+    with pytest.raises(UsageError, match="how sure it is"):
+        evaluate(EvalConfig(weights=str(path), limit=1, calibration=True))
+
+
+def test_a_file_has_a_precision_of_its_own_and_runs_on_the_cpu(scripted: Path) -> None:
+    with pytest.raises(UsageError, match="the file computes in fp32, not in bf16"):
+        evaluate(EvalConfig(weights=str(scripted), limit=1, precision="bf16"))
+    segmenter = Segmenter.of(load_model(scripted), torch.device("meta"), torch.bfloat16)
+    assert (segmenter.device.type, segmenter.dtype) == ("cpu", torch.float32)
+
+
+def test_a_dry_run_reads_what_a_file_says(scripted: Path) -> None:
+    assert "would score" in plan(EvalConfig(weights=str(scripted)))
