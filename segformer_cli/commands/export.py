@@ -95,8 +95,10 @@ def export(
 
 def _summary(found: Export) -> str:
     cost, check = found.multiply_adds, found.verification
+    said = found.to_json()
+    kind = found.format if said["edition"] is None else f"{found.format} ({said['edition']})"
     lines = [
-        f"{found.path}: {found.format}, {found.precision}, {found.size_bytes / 2**20:.1f} MiB, "
+        f"{found.path}: {kind}, {found.precision}, {found.size_bytes / 2**20:.1f} MiB, "
         f"written in {found.export_s:.0f} s",
         f"{cost.exported / 1e9:.2f} G multiply-adds for {_by(cost.size_hw)}, "
         f"{cost.textbook / 1e9:.2f} as the paper draws the network",

@@ -121,6 +121,7 @@ def metadata_of(said: ExportedFile, found: Verification | None) -> dict[str, obj
     return {
         "version": said.version,
         "format": said.format.name,
+        "edition": said.format.edition,
         "config": config_to_json(said.config),
         "parameters": said.parameters,
         "precision": said.precision,

@@ -45,7 +45,7 @@ class Format:
     `packages` are those it needs beside torch to write and run, and `extra` is what installs them.
     `companion` is the ending of a second file, written beside the first. `runs_code`: a file can hold code that runs
     when it is opened. `any_side`: sides need not be multiples of 32. `one_size`: it takes no other than `--size`.
-    `full`: it can hold the whole pipeline.
+    `full`: it can hold the whole pipeline. `edition` is that of the format itself.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Format:
     any_side: bool = True
     one_size: bool = False
     full: bool = True
+    edition: str | None = None
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """All that is written for a file, the one that names it last."""
@@ -70,7 +71,14 @@ _ONNX = ("onnx", "onnxscript")
 FORMATS: Mapping[str, Format] = {
     each.name: each
     for each in (
-        Format("onnx", ".onnx", onnx, (*_ONNX, "onnxruntime"), precisions=("fp32", "fp16", "int8")),
+        Format(
+            "onnx",
+            ".onnx",
+            onnx,
+            (*_ONNX, "onnxruntime"),
+            precisions=("fp32", "fp16", "int8"),
+            edition=f"opset {onnx.OPSET}",
+        ),
         Format("torchscript", ".pt", torchscript, runs_code=True),
         Format("pt2", ".pt2", torch_export, runs_code=True, any_side=False, full=False),
         Format(

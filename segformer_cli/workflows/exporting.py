@@ -74,6 +74,7 @@ class Export:
         """The `results` object of docs/cli.md."""
         return {
             "format": self.format,
+            "edition": FORMATS[self.format].edition,
             "path": self.path,
             "precision": self.precision,
             "size_bytes": self.size_bytes,

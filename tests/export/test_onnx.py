@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 import torch
 
 from segformer_cli.errors import WeightsError
-from segformer_cli.export.onnx import load, read_metadata
+from segformer_cli.export.exportable import logits_of
+from segformer_cli.export.onnx import load, read_metadata, write
+from segformer_cli.model import multiply_adds
+from segformer_cli.model.checkpoint import network_from
 from segformer_cli.model.segformer import SegFormer
-from tests.conftest import peer
+from tests.conftest import RandomCheckpoint, peer
 from tests.export.conftest import WrittenAs
 
 
@@ -70,3 +74,36 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def _dims(value: Any) -> list[object]:
     return [each.dim_param or each.dim_value for each in value.type.tensor_type.shape.dim]
+
+
+def test_the_products_in_the_graph_are_those_that_are_counted(
+    random_checkpoint: RandomCheckpoint, tmp_path: Path
+) -> None:
+    onnx = peer("onnx")
+    peer("onnxscript")
+    network = network_from(random_checkpoint("b0"))
+    write(logits_of(network.fused(), 3, (64, 96)), tmp_path / "a.onnx")
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(tmp_path / "a.onnx"))).graph
+    shapes = {each.name: list(each.dims) for each in graph.initializer}
+    for each in (*graph.value_info, *graph.input, *graph.output):
+        shapes[each.name] = [dim.dim_value for dim in each.type.tensor_type.shape.dim]
+    total = 0
+    for node in graph.node:
+        if node.op_type in ("MatMul", "Gemm"):
+            transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+            inner = shapes[node.input[0]][0 if transposed else -1]
+            total += math.prod(shapes[node.output[0]]) * inner
+        elif node.op_type == "Conv":
+            total += math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
+    assert total == multiply_adds.folded(network.config, (64, 96)).total
+    assert total < multiply_adds.textbook(network.config, (64, 96)).total / 2
+
+
+def test_int8_leaves_attention_and_most_of_the_classifier_exact(written_as: WrittenAs) -> None:
+    exact, small = (peer("onnx").load(str(written_as("onnx", None, each))).graph for each in ("fp32", "int8"))
+    weights = {each.name for each in exact.initializer}
+    attention = {node.name for node in exact.node if node.op_type == "MatMul" and not weights & set(node.input)}
+    classifier = {node.name for node in exact.node if node.op_type == "Gemm"}
+    assert len(attention) == 2 * 4 and len(classifier) == 3
+    floats = {node.name for node in small.node if not any("DequantizeLinear" in name for name in node.input)}
+    assert attention | classifier <= floats
