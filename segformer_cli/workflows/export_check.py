@@ -130,7 +130,7 @@ def check_export(
         found = _with_scores(found, candidate, exported, segmenter, pictures.compared)
     if said.precision != "fp32":
         found = dataclasses.replace(found, max_drop=config.max_drop / 100)
-    if config.bisect and found.faults:
+    if config.bisect and found.faults and not said.full_pipeline:
         found = dataclasses.replace(found, diverges_at=_bisected(candidate, model, next(iter(real.values()))))
     return found
 

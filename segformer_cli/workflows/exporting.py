@@ -192,8 +192,6 @@ def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
         raise UsageError(f"{kind.name} cannot hold the whole pipeline", hint=f"-f {' or -f '.join(able)}")
     if config.precision == "int8" and config.data is None and config.weights != "sample":
         raise UsageError("int8 takes its ranges from pictures like those to come", hint="name them: -d DATA")
-    if config.bisect and config.full_pipeline:
-        raise UsageError("--bisect looks into the network alone", hint="leave out --full-pipeline")
     if config.bisect and kind.runtime.features is None:
         raise UsageError(f"{kind.name} does not show its inner maps", hint="bisect another format: -f pt2 --bisect")
 
@@ -237,12 +235,11 @@ class _Writing:
         found, began = None, time.perf_counter()
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.", suffix=".part") as folder:
             draft = Path(folder) / path.name
-            self.exportable = self._exportable()
-            kind.runtime.write(self.exportable, draft)
+            what = self._exportable(self.said)
+            kind.runtime.write(what, draft)
             export_s = time.perf_counter() - began
             if config.verify:
-                assert self.pictures is not None
-                found = check_export(Candidate(draft, self.said), config, self.model, self.pictures, self.progress)
+                found = self._checked(draft)
             kind.runtime.add_metadata(draft, metadata_of(self.said, found))
             passed = found is None or found.verdict == "pass"
             path = self._moved(draft, path if passed else path.with_name(path.name + FAILED))
@@ -258,11 +255,34 @@ class _Writing:
             found,
             self._warnings(found),
             tuple(map(str, self._files(path))),
-            self._next(path) if passed else None,
+            self._next(what, path) if passed else None,
         )
 
-    def _exportable(self) -> Exportable:
-        said, meaning = self.said, self.said.config
+    def _checked(self, draft: Path) -> Verification:
+        """What comes of comparing the file; of a full pipeline, the network inside by itself as well.
+
+        Class ids would not tell a GELU by its tanh formula from the exact one: logits do.
+        """
+        assert self.pictures is not None
+        config = self.wanted.config
+        found = check_export(Candidate(draft, self.said), config, self.model, self.pictures, self.progress)
+        if not self.said.full_pipeline or found.unlike is not None:
+            return found
+        size = self.said.size_hw and self.said.config.size.aligned(self.said.size_hw)
+        inside = dataclasses.replace(self.said, full_pipeline=False, size_hw=size)
+        bare = draft.with_name(f"inside{draft.suffix}")
+        inside.format.runtime.write(self._exportable(inside), bare)
+        alone = check_export(Candidate(bare, inside), config, self.model, self.pictures, self.progress)
+        return dataclasses.replace(
+            found,
+            max_abs_error=alone.max_abs_error,
+            mean_abs_error=alone.mean_abs_error,
+            tolerance=alone.tolerance,
+            diverges_at=alone.diverges_at,
+        )
+
+    def _exportable(self, said: ExportedFile) -> Exportable:
+        meaning = said.config
         segmenter = Segmenter.of(self.model, torch.device("cpu"))
         network = segmenter.model
         assert isinstance(network, SegFormer)
@@ -281,11 +301,11 @@ class _Writing:
         ranges = [intake.real(segmenter, pair.image) for pair in self.pictures.ranges.pairs]
         return dataclasses.replace(what, calibration=ranges)
 
-    def _next(self, path: Path) -> str | None:
+    def _next(self, what: Exportable, path: Path) -> str | None:
         """The line that makes a TensorRT engine of an ONNX file; of 8-bit ones it takes other kinds than ours."""
         if self.said.format.name != "onnx" or self.said.precision == "int8":
             return None
-        return shlex.join(tensorrt.build_line(path, path.with_suffix(".engine"), self.exportable))
+        return shlex.join(tensorrt.build_line(path, path.with_suffix(".engine"), what))
 
     def _files(self, path: Path) -> tuple[Path, ...]:
         """What was written, once it has its name or that of a failure."""
