@@ -19,7 +19,7 @@ RUNNING = [
     "onnx",
     "torchscript",
     "pt2",
-    "openvino",
+    pytest.param("openvino", marks=SLOW),
     pytest.param("aoti", marks=SLOW),
 ]
 SHAPES = [(1, 3, 97, 131), (3, 3, 29, 29), (1, 3, 64, 160), (2, 3, 32, 224)]
@@ -49,7 +49,7 @@ def test_a_file_of_one_size_computes_the_same(name: str, tiny: SegFormer, writte
     assert (run(images) - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ["torchscript", "pt2", *(pytest.param(n, marks=SLOW) for n in ("onnx", "openvino"))])
+@pytest.mark.parametrize("name", ["torchscript", *(pytest.param(n, marks=SLOW) for n in ("onnx", "pt2", "openvino"))])
 def test_half_precision_is_near_and_the_file_half_as_large(name: str, tiny: SegFormer, written_as: WrittenAs) -> None:
     kind = FORMATS[name]
     half, whole = written_as(name, None, "fp16"), written_as(name)
@@ -65,7 +65,7 @@ def test_half_precision_is_near_and_the_file_half_as_large(name: str, tiny: SegF
 
 
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=SLOW)])
-@pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2", "openvino"])
+@pytest.mark.parametrize("name", ["onnx", "torchscript", "pt2", pytest.param("openvino", marks=SLOW)])
 def test_a_file_shows_the_maps_of_its_four_stages(
     name: str, precision: str, tiny: SegFormer, written_as: WrittenAs
 ) -> None:

@@ -48,6 +48,7 @@ def trtexec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
+@pytest.mark.slow
 def test_an_engine_is_built_of_the_onnx_file_and_run(trtexec: Path, tiny: SegFormer, tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         peer(package)
