@@ -113,10 +113,14 @@ def _checked(check: Verification) -> list[str]:
     lines = [f"{check.verdict}: {check.unlike or _compared(check)}"]
     if check.reference_miou is not None and check.miou is not None:
         lines.append(
-            f"mIoU {check.miou:.4f}, the network's {check.reference_miou:.4f}, on {check.pictures} labelled pictures"
+            f"mIoU {check.miou:.4f}, the network's {check.reference_miou:.4f}, on "
+            f"{check.pictures} labelled pictures"
         )
+    elif check.no_miou:
+        lines.append(f"mIoU not compared: {check.no_miou}")
     if check.latency_ms is not None:
-        lines.append(f"{check.latency_ms:.0f} ms, PyTorch {check.reference_ms:.0f} ms, for {_largest(check.shapes)}")
+        size = _largest(check.shapes)
+        lines.append(f"the file takes {check.latency_ms:.0f} ms, PyTorch {check.reference_ms:.0f}, for {size}")
     return lines
 
 
@@ -156,4 +160,4 @@ def _next(found: Export) -> str | None:
     """A first use of the file, where these commands can run it."""
     if found.format == "tensorrt" or found.path.endswith(".failed"):
         return None
-    return f"segformer predict sample -w {found.path} -o masks/"
+    return f"segformer weights info {found.path}"

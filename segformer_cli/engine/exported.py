@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segformer_cli.errors import UsageError, WeightsError
+from segformer_cli.errors import ImageError, WeightsError
 from segformer_cli.export.formats import Format, format_of
 from segformer_cli.export.trust import refuse_unknown
 from segformer_cli.export.verify import Verification, verification_to_json
@@ -54,16 +54,16 @@ class ExportedModel(nn.Module):
         """Logits (B, K, ceil(H / 4), ceil(W / 4)) on the CPU.
 
         Raises:
-            UsageError: the file takes pictures of other sizes.
+            ImageError: the file takes pictures of other sizes.
         """
         size, wanted = tuple(images.shape[-2:]), self.said.size_hw
         if wanted and size != wanted:
-            raise UsageError(
-                f"the file takes pictures of {_by(wanted)}, this one comes to {_by(size)}",
-                hint="export it without --size, or bring pictures to that size",
+            raise ImageError(
+                f"the file takes pictures of {_by(wanted)} alone, this one comes to {_by(size)}",
+                hint="export it without --size, or scale or cut the pictures themselves to that size",
             )
         if not self.said.format.any_side and any(side % ALIGN for side in size):
-            raise UsageError(
+            raise ImageError(
                 f"a file of {self.said.format.name} takes sides that are multiples of {ALIGN}, not {_by(size)}",
                 hint="name a --size or --protocol that rounds them up, or export to another format",
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segformer_cli.errors import WeightsError
+from segformer_cli.export.exportable import NOT_OURS
 
 META = "segformer.json"
 """What the numbers mean, beside the graph; torch's own loaders give it as an extra file."""
@@ -33,7 +34,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
             found: dict[str, Any] = json.loads(archive.read(name))
             return found
     except (OSError, ValueError, StopIteration, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path.name} is no file that segformer exported", where=str(path)) from error
+        raise WeightsError(f"{path.name} is no file that segformer exported", where=str(path), hint=NOT_OURS) from error
 
 
 def holds(path: Path, part: str) -> bool:

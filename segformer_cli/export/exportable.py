@@ -14,6 +14,9 @@ HW = tuple[int, int]
 Network = Callable[[Tensor], Tensor]
 """A file in its own runtime, or the network it came from: a batch of pictures to logits, or to class ids."""
 
+NOT_OURS = "it may be cut off: copy it again; files that other tools exported do not say what their numbers mean"
+"""The way out where a file has no metadata of ours."""
+
 _SEEN_HW = 64, 96
 """Of the picture that a graph for any size is made with; no size is frozen in it (tested)."""
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from segformer_cli.errors import WeightsError
-from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.export.exportable import NOT_OURS, Exportable, Network
 from segformer_cli.export.extras import needed
 from segformer_cli.export.quantised_onnx import quantise
 
@@ -99,11 +99,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(next(each.value for each in graph.metadata_props if each.key == META))
         return found
     except (OSError, ValueError, StopIteration, onnx.checker.ValidationError) as error:
-        raise WeightsError(f"{path.name} is no ONNX file of segformer", where=str(path)) from error
+        raise WeightsError(f"{path.name} is no ONNX file of segformer", where=str(path), hint=NOT_OURS) from error
     except Exception as error:      # protobuf's DecodeError, whose module moves between versions
         if type(error).__name__ != "DecodeError":
             raise
-        raise WeightsError(f"{path.name} is no ONNX file", where=str(path)) from error
+        raise WeightsError(f"{path.name} is no ONNX file", where=str(path), hint=NOT_OURS) from error
 
 
 def recognises(path: Path) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from segformer_cli.errors import EnvironmentLacksError, WeightsError
 from segformer_cli.export import onnx
-from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.export.exportable import NOT_OURS, Exportable, Network
 from segformer_cli.export.extras import needed
 
 META = "segformer"
@@ -92,7 +92,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(found.attrib["value"])
         return said
     except (OSError, ValueError, KeyError, ElementTree.ParseError) as error:
-        raise WeightsError(f"{path.name} is no OpenVINO file of segformer", where=str(path)) from error
+        raise WeightsError(f"{path.name} is no OpenVINO file of segformer", where=str(path), hint=NOT_OURS) from error
 
 
 def recognises(path: Path) -> bool:
@@ -110,7 +110,11 @@ def _read(path: Path) -> Any:
     try:
         return openvino.Core().read_model(path, weights)
     except RuntimeError as error:
-        raise WeightsError(f"{path.name} cannot be read by OpenVINO", where=str(path)) from error
+        raise WeightsError(
+            f"{path.name} cannot be read by OpenVINO",
+            where=f"{path} and {weights}",
+            hint="one may be cut off: copy both again",
+        ) from error
 
 
 def _precision(model: Any) -> str:

@@ -7,7 +7,6 @@ open by `--trust` alone.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from segformer_cli.errors import WeightsError
@@ -19,13 +18,16 @@ def record_path() -> Path:
     return Path(home).expanduser() / "segformer" / "exported.txt"
 
 
-def put_on_record(name: str, sha256: str) -> None:
-    """A file's hash among those we wrote; where the record cannot be written, the file needs `--trust`."""
-    with suppress(OSError, RuntimeError):       # the latter where this user has no home
+def put_on_record(name: str, sha256: str) -> bool:
+    """A file's hash among those we wrote; False where the record cannot be written: the file then needs `--trust`."""
+    try:
         record = record_path()
         record.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with record.open("a", encoding="utf-8") as file:
             file.write(f"{sha256}  {name}\n")
+    except (OSError, RuntimeError):             # the latter where this user has no home
+        return False
+    return True
 
 
 def refuse_unknown(path: Path, sha256: str) -> None:
@@ -40,7 +42,7 @@ def refuse_unknown(path: Path, sha256: str) -> None:
         known = set()
     if sha256 not in known:
         raise WeightsError(
-            f"{path.name} can run any code, and segformer did not write it here",
+            f"{path.name} can run any code, and is not on record as written by segformer here",
             where=str(path),
             hint="if you trust who made it, add --trust; from Python, trust=True",
         )

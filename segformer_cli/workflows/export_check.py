@@ -114,7 +114,8 @@ def check_export(
     segmenter = Segmenter.of(model, torch.device("cpu"))
     exported = said.format.runtime.load(candidate.path)
     real = {pair.key: candidate.intake.real(segmenter, pair.image) for pair in pictures.compared.pairs}
-    progress(Progress("export", 0, message=f"comparing on {len(real)} pictures"))
+    what = "masks" if said.full_pipeline else "logits"
+    progress(Progress("export", 0, message=f"comparing {what} on {len(real)} pictures"))
     tolerance = TOLERANCES[said.precision]
     if said.full_pipeline and said.precision == "fp32":
         tolerance = Tolerance(None, MASK_AGREEMENT)
@@ -160,8 +161,8 @@ def _with_scores(
     said, why = candidate.said, None
     if not split.labelled:
         why = "the pictures have no labels"
-    elif said.size_hw and any(_network_hw(said, pair.image) != said.size_hw for pair in split.pairs):
-        why = "the pictures do not come to the file's one size"
+    elif said.size_hw and (other := _other_size(said, split)):
+        why = f"pictures come to {other[0]}x{other[1]}, the file takes {said.size_hw[0]}x{said.size_hw[1]} alone"
     else:
         try:
             check_classes(segmenter.config, split)
@@ -172,6 +173,12 @@ def _with_scores(
     theirs = Segmenter.of(ExportedModel(exported, said, ""), torch.device("cpu"))
     miou, expected = (scores(score_split(each, split)).miou for each in (theirs, segmenter))
     return dataclasses.replace(found, miou=miou, reference_miou=expected)
+
+
+def _other_size(said: ExportedFile, split: Split) -> HW | None:
+    """The first size among the pictures that is not the file's; None where all are."""
+    sizes = (_network_hw(said, pair.image) for pair in split.pairs)
+    return next((size for size in sizes if size != said.size_hw), None)
 
 
 def _network_hw(said: ExportedFile, path: Path) -> HW:

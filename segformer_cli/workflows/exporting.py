@@ -16,16 +16,17 @@ import torch
 import segformer_cli
 from segformer_cli.atomic import move_together, refuse_existing, refuse_unwritable
 from segformer_cli.config import ExportConfig
+from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.engine.exported import ExportedFile, metadata_of
 from segformer_cli.engine.inference import Segmenter
-from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.loading import check_weights, load_model
 from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.export import tensorrt
 from segformer_cli.export.exportable import HW, Exportable, logits_of, masks_of
 from segformer_cli.export.extras import needed
 from segformer_cli.export.formats import FORMATS, Format
 from segformer_cli.export.pipeline import FullPipeline
-from segformer_cli.export.trust import put_on_record
+from segformer_cli.export.trust import put_on_record, record_path
 from segformer_cli.export.verify import Verification, verification_to_json
 from segformer_cli.model import multiply_adds
 from segformer_cli.model.graph_forms import with_convolutional_head
@@ -33,7 +34,7 @@ from segformer_cli.model.header import ModelConfig
 from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MIN_SIDE, SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
-from segformer_cli.resize import ALIGN, LONGEST_SIDE
+from segformer_cli.resize import ALIGN, LONGEST_SIDE, NATIVE
 from segformer_cli.settings import checked
 from segformer_cli.workflows.export_check import Candidate, Intake, Pictures, check_export, open_export_pictures
 
@@ -132,6 +133,10 @@ def plan(config: ExportConfig) -> str:
     """
     wanted = _judged(config)
     config = wanted.config
+    assert config.weights
+    check_weights(config.weights, offline=config.offline)
+    if config.verify:
+        open_pictures(config.data or "sample", config.split, ())
     check = ", and compare the two" if config.verify else ", unverified"
     size = f" for pictures of {wanted.size_hw[0]}x{wanted.size_hw[1]}" if wanted.size_hw else ""
     return f"would write {config.weights} as {config.precision} {wanted.format.name}{size} to {wanted.path}{check}"
@@ -167,10 +172,11 @@ def _format(config: ExportConfig) -> Format:
         ending = Path(config.out or "").suffix.lower()
         found = next((each for each in FORMATS.values() if each.suffix == ending), None)
         if found is None:
-            raise UsageError("no format is named", hint=f"add -f {' or -f '.join(FORMATS)}")
+            what = f"-o {config.out}: no format has that ending" if ending else "no format is named"
+            raise UsageError(what, hint="; ".join(f"-f {each.name} ({each.suffix})" for each in FORMATS.values()))
         return found
     if config.format not in FORMATS:
-        hint = did_you_mean(config.format, FORMATS)
+        hint = did_you_mean(config.format.lower(), FORMATS) or f"-f {' or -f '.join(FORMATS)}"
         if config.format in ("hf", "official"):
             hint = f"that is a format of weights: segformer weights convert {config.weights} --to {config.format}"
         raise UsageError(f"there is no export format {config.format!r}", hint=hint)
@@ -192,6 +198,8 @@ def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
         raise UsageError(f"{kind.name} cannot hold the whole pipeline", hint=f"-f {' or -f '.join(able)}")
     if config.precision == "int8" and config.data is None and config.weights != "sample":
         raise UsageError("int8 takes its ranges from pictures like those to come", hint="name them: -d DATA")
+    if config.bisect and not config.verify:
+        raise UsageError("--bisect looks for what verification finds", hint="leave out --no-verify")
     if config.bisect and kind.runtime.features is None:
         raise UsageError(f"{kind.name} does not show its inner maps", hint="bisect another format: -f pt2 --bisect")
 
@@ -203,9 +211,11 @@ def _size(text: str, kind: Format) -> HW:
         raise UsageError(f"--size {text!r} is no size of a file", hint="give HxW such as 512x1024, or N for a square")
     height, width = int(parts[0]), int(parts[-1])
     if not MIN_SIDE <= min(height, width) <= max(height, width) <= LONGEST_SIDE:
-        raise UsageError(f"--size {text}: a side has {MIN_SIDE} to {LONGEST_SIDE} pixels")
+        hint = "such as --size 512x1024"
+        raise UsageError(f"--size {text}: a side has {MIN_SIDE} to {LONGEST_SIDE} pixels", hint=hint)
     if not kind.any_side and (height % ALIGN or width % ALIGN):
-        raise UsageError(f"--size {text}: sides of a {kind.name} file are multiples of {ALIGN}")
+        near = "x".join(map(str, NATIVE.aligned((height, width))))
+        raise UsageError(f"--size {text}: sides of a {kind.name} file are multiples of {ALIGN}", hint=f"--size {near}")
     return height, width
 
 
@@ -243,8 +253,7 @@ class _Writing:
             kind.runtime.add_metadata(draft, metadata_of(self.said, found))
             passed = found is None or found.verdict == "pass"
             path = self._moved(draft, path if passed else path.with_name(path.name + FAILED))
-        if kind.runs_code and passed:
-            put_on_record(path.name, sha256_of(path))
+        recorded = not (kind.runs_code and passed) or put_on_record(path.name, sha256_of(path))
         return Export(
             kind.name,
             str(path),
@@ -253,7 +262,7 @@ class _Writing:
             export_s,
             self._cost(),
             found,
-            self._warnings(found),
+            self._warnings(found, recorded),
             tuple(map(str, self._files(path))),
             self._next(what, path) if passed else None,
         )
@@ -328,11 +337,13 @@ class _Writing:
             size = meaning.size.aligned(size)
         return Cost(size, multiply_adds.folded(meaning, size).total, multiply_adds.textbook(meaning, size).total)
 
-    def _warnings(self, found: Verification | None) -> tuple[str, ...]:
+    def _warnings(self, found: Verification | None, recorded: bool) -> tuple[str, ...]:
         licence = self.said.config.licence
         notes = [f"contains weights of others: {licence}"] if licence else []
         if found is not None and found.no_miou and found.max_drop is not None:
             notes.append(f"what {self.said.precision} costs in mIoU is not known: {found.no_miou}")
+        if not recorded:
+            notes.append(f"{record_path()} cannot be written: these commands will open the file with --trust alone")
         if self.said.precision == "int8" and self.pictures is not None and self.pictures.same:
             notes.append("there is no training split: int8 takes its ranges from the pictures it is compared on")
         return tuple(notes)

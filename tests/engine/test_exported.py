@@ -13,7 +13,7 @@ from segformer_cli.config import EvalConfig, ExportConfig, PredictConfig
 from segformer_cli.engine.exported import ExportedModel, is_exported, load_exported, read_exported
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_checkpoint_from, load_model
-from segformer_cli.errors import UsageError, WeightsError
+from segformer_cli.errors import ImageError, UsageError, WeightsError
 from segformer_cli.workflows.conversion import inspect_weights
 from segformer_cli.workflows.evaluation import evaluate, plan
 from segformer_cli.workflows.exporting import export_model
@@ -88,7 +88,7 @@ def test_a_file_that_can_hold_code_and_is_not_ours_opens_only_if_it_is_trusted(s
     load_model(path)                                                # the same bytes: ours, wherever they lie
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("sample/extra/more", "x")
-    with pytest.raises(WeightsError, match="segformer did not write it here"):
+    with pytest.raises(WeightsError, match="not on record"):
         load_model(path)
     assert load_model(path, trust=True)(torch.zeros(1, 3, 64, 96)).shape == (1, 19, 16, 24)
     assert inspect_weights(path).format == "torchscript"            # reading what it says runs nothing
@@ -109,7 +109,7 @@ def test_a_file_of_one_size_refuses_others_and_says_what_it_takes(tmp_path: Path
     export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt2"), size="256x512", verify=False))
     model = load_exported(tmp_path / "a.pt2")
     assert model(torch.zeros(1, 3, 256, 512)).shape == (1, 19, 64, 128)
-    with pytest.raises(UsageError, match="takes pictures of 256x512, this one comes to 64x96"):
+    with pytest.raises(ImageError, match="takes pictures of 256x512 alone, this one comes to 64x96"):
         model(torch.zeros(1, 3, 64, 96))
 
 

@@ -18,7 +18,7 @@ def test_what_is_on_record_opens_and_nothing_else(tmp_path: Path, monkeypatch: p
     put_on_record("a.pt", "12ab")
     refuse_unknown(Path("a.pt"), "12ab")
     for hash_ in ("12a", "12abc", "", "a.pt"):
-        with pytest.raises(WeightsError, match="segformer did not write it here"):
+        with pytest.raises(WeightsError, match="not on record as written by segformer here"):
             refuse_unknown(Path("a.pt"), hash_)
     assert record_path().is_relative_to(tmp_path)
 
@@ -26,6 +26,6 @@ def test_what_is_on_record_opens_and_nothing_else(tmp_path: Path, monkeypatch: p
 def test_a_record_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    put_on_record("a.pt", "12ab")
+    assert not put_on_record("a.pt", "12ab")
     with pytest.raises(WeightsError):
         refuse_unknown(Path("a.pt"), "12ab")

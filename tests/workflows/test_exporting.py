@@ -108,7 +108,7 @@ def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
     ("keys", "message"),
     [
         ({"weights": None}, "no weights are named"),
-        ({"format": None, "out": "model.xyz"}, "no format is named"),
+        ({"format": None, "out": "model.xyz"}, "model.xyz: no format has that ending"),
         ({"format": "onxx"}, "no export format 'onxx'"),
         ({"format": "hf"}, "weights convert"),
         ({"format": "torchscript", "out": "a.onnx"}, r"ends in \.pt"),
@@ -121,6 +121,7 @@ def test_a_folder_takes_a_file_named_like_the_weights(tmp_path: Path) -> None:
         ({"format": "pt2", "out": "a.pt2", "full_pipeline": True}, "cannot hold the whole pipeline"),
         ({"format": "pt2", "out": "a.pt2", "size": "100x64"}, "multiples of 32"),
         ({"format": "executorch", "out": "a.pte"}, "pictures of one size"),
+        ({"bisect": True, "verify": False}, "leave out --no-verify"),
         ({"format": "aoti", "out": "a.pt2", "bisect": True}, "does not show its inner maps"),
         ({"format": "onnx", "out": "a.onnx", "precision": "int8", "weights": "b0-ade20k"}, "pictures like those"),
         ({"max_drop": -1.0}, "max_drop"),
@@ -248,7 +249,7 @@ def test_what_could_not_be_scored_is_told(tmp_path: Path) -> None:
     found = export_model(config)
     assert found.verification is not None and found.verification.miou is None
     assert found.warnings == (
-        "what fp16 costs in mIoU is not known: the pictures do not come to the file's one size",
+        "what fp16 costs in mIoU is not known: pictures come to 256x512, the file takes 64x96 alone",
     )
 
 

@@ -147,7 +147,7 @@ def _refuse_foreign(path: Path) -> None:
     elif text.startswith(b"version https://git-lfs"):
         what, hint = "is a pointer of git-lfs, not the file itself", "run `git lfs pull` in its repository"
     elif text.startswith(b"<?xml") or path.suffix.lower() in (".onnx", ".xml"):
-        what, hint = "is an exported model, not weights", "give the weights it was exported from"
+        what, hint = "is neither weights nor an exported file that can be read", "it may be cut off: copy it again"
     else:
         what, hint = "is no file of weights: its first bytes are neither safetensors nor torch", None
     raise WeightsError(f"{path.name} {what}", where=f"{path} ({path.stat().st_size:,} bytes)", hint=hint)

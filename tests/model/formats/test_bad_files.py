@@ -33,7 +33,7 @@ def tensors(random_checkpoint: Make) -> dict[str, Tensor]:
         (b"once upon a time", "first bytes are neither safetensors nor torch"),
         (b"<!DOCTYPE html><html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "pointer of git-lfs"),
-        (b"<?xml version='1.0'?><net>", "is an exported model"),
+        (b"<?xml version='1.0'?><net>", "is neither weights nor an exported file"),
         (b"\x10\x00\x00\x00\x00\x00\x00\x00{" + b"x" * 20, "cannot be read as safetensors"),
     ],
 )
