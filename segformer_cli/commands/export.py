@@ -20,7 +20,7 @@ EXAMPLES = epilog(
     "segformer export -w sample -o sample.onnx",
     "segformer export -w runs/train/NAME -f onnx --precision int8 -d my-data/",
     "segformer export -w sample -o whole.onnx --full-pipeline",
-    note=o.also("--max-drop"),
+    note=o.also("--limit", "--max-drop"),
 )
 
 FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt, executorch; default: by -o."
@@ -34,6 +34,9 @@ Full = o.switch_option(
 OutFile = o.text_option("--out", "-o", metavar="FILE", help="Default: named like the weights.", panel=o.OUTPUT)
 PicturesOption = o.text_option(
     "--data", "-d", metavar="DATA", help="Pictures to compare on, and int8's ranges.", panel=o.HOW
+)
+Limit = o.text_option(
+    "--limit", metavar="N", help="Pictures to compare on: 4, for int8 32.", panel=o.HOW, hidden=True
 )
 Verify = typer.Option(
     "--verify/--no-verify", help="Run the file and compare (default).", rich_help_panel=o.HOW, show_default=False
@@ -54,6 +57,7 @@ def export(
     precision: Annotated[str | None, Precision] = None,
     full_pipeline: Annotated[bool | None, Full] = None,
     data: Annotated[str | None, PicturesOption] = None,
+    limit: Annotated[str | None, Limit] = None,
     verify: Annotated[bool | None, Verify] = None,
     bisect: Annotated[bool | None, Bisect] = None,
     max_drop: Annotated[str | None, MaxDrop] = None,

@@ -349,8 +349,12 @@ def _refuse_collisions(jobs: list[Job], *, force: bool) -> None:
     refuse_unwritable(writers, force=force)
 
 
+SAMPLE_SCENES = "drawn street scenes"
+"""What the sample weights, and what is exported from them, say that they were trained on."""
+
+
 def _notes(config: PredictConfig, model: ModelConfig) -> tuple[str, ...]:
-    if config.weights == "sample" and config.inputs != ("sample",):
+    if model.training_data == SAMPLE_SCENES and config.inputs != ("sample",):
         return ("the sample weights know only drawn streets; on real photos expect little of them (-w b0-ade20k)",)
     return ()
 

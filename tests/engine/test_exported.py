@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segformer_cli.config import EvalConfig, ExportConfig, PredictConfig
 from segformer_cli.engine.exported import ExportedModel, is_exported, load_exported, read_exported
@@ -102,13 +103,19 @@ def test_commands_take_trust(scripted: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="--trust"):
         evaluate(EvalConfig(weights=str(path), limit=1))
     assert evaluate(EvalConfig(weights=str(path), limit=1, trust=True)).images == 1
-    predict(PredictConfig(inputs=(str(PICTURE),), weights=str(path), out=str(tmp_path / "out"), trust=True))
+    config = PredictConfig(inputs=(str(PICTURE),), weights=str(path), out=str(tmp_path / "out"), trust=True)
+    assert "know only drawn streets" in predict(config).notes[0]
 
 
 def test_a_file_of_one_size_refuses_others_and_says_what_it_takes(tmp_path: Path) -> None:
     export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt2"), size="256x512", verify=False))
     model = load_exported(tmp_path / "a.pt2")
     assert model(torch.zeros(1, 3, 256, 512)).shape == (1, 19, 64, 128)
+    small = tmp_path / "small.png"
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(small)
+    both = PredictConfig(inputs=(str(small), str(PICTURE)), weights=str(tmp_path / "a.pt2"), out=str(tmp_path / "out"))
+    done = predict(both)
+    assert [each.input for each in done.images] == [str(PICTURE)] and done.failed[0].input == str(small)
     with pytest.raises(ImageError, match="takes pictures of 256x512 alone, this one comes to 64x96"):
         model(torch.zeros(1, 3, 64, 96))
 
