@@ -15,8 +15,8 @@ from segformer_cli.model.segformer import FusedHead, SegFormer, upsample
 class ConvolutionalHead(nn.Module):
     """A `FusedHead` whose products are 1x1 convolutions, on maps whose channels come first in memory.
 
-    OpenVINO otherwise turns every map around before and after it is upsampled, which takes half of its time; so does
-    onnxruntime where it knows the size.
+    OpenVINO otherwise turns every map around before and after it is upsampled; so does onnxruntime where it knows the
+    size (docs/decisions/0007).
     """
 
     def __init__(self, head: FusedHead) -> None:
