@@ -178,6 +178,7 @@ def _inspect_exported(path: Path) -> WeightsInfo:
     said = read_exported(path)
     config = said.config
     notes = [f"exported by segformer {said.version} in {said.precision}"]
+    notes += [f"{each.name} is missing beside it" for each in said.format.files(path) if not each.is_file()]
     if said.size_hw:
         notes.append(f"it takes pictures of {said.size_hw[0]}x{said.size_hw[1]} alone")
     if said.full_pipeline:

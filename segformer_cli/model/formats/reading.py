@@ -148,6 +148,8 @@ def _refuse_foreign(path: Path) -> None:
         what, hint = "is a pointer of git-lfs, not the file itself", "run `git lfs pull` in its repository"
     elif text.startswith(b"<?xml") or path.suffix.lower() in (".onnx", ".xml"):
         what, hint = "is neither weights nor an exported file that can be read", "it may be cut off: copy it again"
+    elif path.with_suffix(".xml").is_file():
+        what, hint = "holds the weights of an OpenVINO file, without the graph", f"name {path.with_suffix('.xml')}"
     else:
         what, hint = "is no file of weights: its first bytes are neither safetensors nor torch", None
     raise WeightsError(f"{path.name} {what}", where=f"{path} ({path.stat().st_size:,} bytes)", hint=hint)

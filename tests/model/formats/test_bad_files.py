@@ -45,6 +45,14 @@ def test_a_file_of_something_else_is_named_for_what_it_is(tmp_path: Path, conten
     assert str(tmp_path / "w.pth") in str(caught.value.where)
 
 
+def test_the_weights_of_an_openvino_file_point_to_its_graph(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(b"\x00" * 64)
+    (tmp_path / "w.xml").write_text("<net/>")
+    with pytest.raises(WeightsError, match="without the graph") as caught:
+        read_any(tmp_path / "w.bin")
+    assert str(tmp_path / "w.xml") in str(caught.value)
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
 def test_a_file_cut_off_is_refused(tmp_path: Path, tensors: dict[str, Tensor], kept: float, legacy: bool) -> None:
