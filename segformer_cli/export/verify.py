@@ -43,7 +43,7 @@ TOLERANCES: Mapping[str, Tolerance] = {
 MASK_AGREEMENT = 0.9999
 """Of the ids of a full pipeline in fp32: its resizing is within a grey level at a few values in a million."""
 
-NOISE_AGREEMENT = 0.5
+NOISE_AGREEMENT = 0.3
 """Least share for each input that is noise: near ties abound there, but a shape frozen into a graph leaves less."""
 
 
