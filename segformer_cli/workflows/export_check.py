@@ -16,7 +16,7 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.engine.exported import ExportedFile, ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.scoring import score_split
-from segformer_cli.errors import DataError
+from segformer_cli.errors import DataError, EnvironmentLacksError
 from segformer_cli.export.bisect import first_divergence
 from segformer_cli.export.exportable import HW, Network
 from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
@@ -107,12 +107,30 @@ class Candidate:
 
 
 def check_export(
-    candidate: Candidate, config: ExportConfig, model: SegFormer, pictures: Pictures, progress: ProgressListener
+    candidate: Candidate,
+    config: ExportConfig,
+    model: SegFormer,
+    pictures: Pictures,
+    progress: ProgressListener,
+    *,
+    scored: bool = True,
 ) -> Verification:
-    """The file in its own runtime beside the network as it was loaded, head unfolded."""
+    """The file in its own runtime beside the network as it was loaded, head unfolded.
+
+    Args:
+        scored: by mIoU too, where the pictures have labels.
+
+    Raises:
+        EnvironmentLacksError: the runtime is not installed.
+    """
     said = candidate.said
     segmenter = Segmenter.of(model, torch.device("cpu"))
-    exported = said.format.runtime.load(candidate.path)
+    try:
+        exported = said.format.runtime.load(candidate.path)
+    except EnvironmentLacksError:
+        raise
+    except Exception as error:      # each runtime has its own kinds; all of them mean that the file does not work
+        return Verification((), 0.0, TOLERANCES[said.precision].agreement, unlike=f"it cannot be opened: {error}")
     real = {pair.key: candidate.intake.real(segmenter, pair.image) for pair in pictures.compared.pairs}
     what = "masks" if said.full_pipeline else "logits"
     progress(Progress("export", 0, message=f"comparing {what} on {len(real)} pictures"))
@@ -127,11 +145,11 @@ def check_export(
         tolerance=tolerance,
     )
     found = dataclasses.replace(found, pictures=len(real))
-    if found.unlike is None and math.isfinite(found.max_abs_error or 0.0):
+    if scored and found.unlike is None and math.isfinite(found.max_abs_error or 0.0):
         found = _with_scores(found, candidate, exported, segmenter, pictures.compared)
     if said.precision != "fp32":
         found = dataclasses.replace(found, max_drop=config.max_drop / 100)
-    if config.bisect and found.faults and not said.full_pipeline:
+    if config.bisect and found.faults and found.unlike is None and not said.full_pipeline:
         found = dataclasses.replace(found, diverges_at=_bisected(candidate, model, next(iter(real.values()))))
     return found
 

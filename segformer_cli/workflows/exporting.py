@@ -281,13 +281,14 @@ class _Writing:
         inside = dataclasses.replace(self.said, full_pipeline=False, size_hw=size)
         bare = draft.with_name(f"inside{draft.suffix}")
         inside.format.runtime.write(self._exportable(inside), bare)
-        alone = check_export(Candidate(bare, inside), config, self.model, self.pictures, self.progress)
+        alone = check_export(Candidate(bare, inside), config, self.model, self.pictures, self.progress, scored=False)
         return dataclasses.replace(
             found,
             max_abs_error=alone.max_abs_error,
             mean_abs_error=alone.mean_abs_error,
             tolerance=alone.tolerance,
             diverges_at=alone.diverges_at,
+            unlike=alone.unlike,
         )
 
     def _exportable(self, said: ExportedFile) -> Exportable:

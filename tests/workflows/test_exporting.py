@@ -224,20 +224,27 @@ def test_openvino_writes_two_files_and_keeps_both_or_none(tmp_path: Path) -> Non
         plan(ExportConfig(weights="sample", out=str(tmp_path / "a.xml")))
 
 
-@pytest.mark.parametrize("fault", ["nan", "raise", "shape"])
+@pytest.mark.parametrize("full_pipeline", [False, True])
+@pytest.mark.parametrize("fault", ["nan", "raise", "shape", "load"])
 def test_a_file_that_does_not_work_at_all_is_kept_as_failed_too(
-    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: str, full_pipeline: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where it is a full pipeline, the network inside is what is broken."""
     load = torchscript.load
 
     def broken(path: Path) -> Any:
         run = load(path)
+        if full_pipeline and path.name == "a.pt":
+            return run
+        if fault == "load":
+            raise RuntimeError("no such operator")
         if fault == "raise":
             return lambda images: run(images[:, :2])
         return lambda images: run(images) * float("nan") if fault == "nan" else run(images)[..., :-1]
 
     monkeypatch.setattr(torchscript, "load", broken)
-    found = export_model(ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), limit=1))
+    config = ExportConfig(weights="sample", out=str(tmp_path / "a.pt"), limit=1, full_pipeline=full_pipeline)
+    found = export_model(config)
     assert found.verification is not None and found.verification.verdict == "fail"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt.failed"]
     with pytest.raises(WeightsError, match="failed its verification"):
