@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from segformer_cli.errors import EnvironmentLacksError
 from segformer_cli.export.archive import add_metadata, holds, read_metadata
-from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.export.exportable import Exportable, Network, without_gradients
 from segformer_cli.export.torch_export import captured, quiet
 
 __all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "write"]
@@ -33,14 +32,7 @@ def write(what: Exportable, path: Path) -> None:
 
 def load(path: Path) -> Network:
     """The library in this process; it runs the code in the file."""
-    library = torch._inductor.aoti_load_package(str(path))
-
-    def run(images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            found: Tensor = library(images)
-        return found
-
-    return run
+    return without_gradients(torch._inductor.aoti_load_package(str(path)))
 
 
 def recognises(path: Path) -> bool:

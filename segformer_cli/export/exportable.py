@@ -69,6 +69,16 @@ def masks_of(pipeline: nn.Module, bands: int, size_hw: HW | None = None, precisi
     return Exportable(pipeline, example, free, "pictures", "mask", free, precision)
 
 
+def without_gradients(graph: Callable[[Tensor], Tensor]) -> Network:
+    """A graph of torch's, to be run and nothing else."""
+
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        return graph(images)
+
+    return run
+
+
 class HalfInside(nn.Module):
     """A network whose weights and sums are in half precision; pictures and logits stay float32."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from segformer_cli.export.archive import add_metadata, holds, read_metadata
-from segformer_cli.export.exportable import Exportable, Network
+from segformer_cli.export.exportable import Exportable, Network, without_gradients
 from segformer_cli.resize import ALIGN
 
 __all__ = ["add_metadata", "captured", "features", "load", "quiet", "read_metadata", "recognises", "write"]
@@ -35,14 +35,7 @@ def captured(what: Exportable) -> torch.export.ExportedProgram:
 
 def load(path: Path) -> Network:
     """The graph in its own runtime; it runs the code in the file."""
-    graph = _read(path)
-
-    def run(images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            found: Tensor = graph(images)
-        return found
-
-    return run
+    return without_gradients(_read(path))
 
 
 def features(path: Path) -> Callable[[Tensor], list[Tensor]]:

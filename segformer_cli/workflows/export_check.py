@@ -18,7 +18,7 @@ from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.scoring import score_split
 from segformer_cli.errors import DataError, EnvironmentLacksError
 from segformer_cli.export.bisect import first_divergence
-from segformer_cli.export.exportable import HW, Network
+from segformer_cli.export.exportable import HW, Network, without_gradients
 from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
 from segformer_cli.images import read_image
 from segformer_cli.metrics.scores import scores
@@ -138,7 +138,7 @@ def check_export(
     if said.full_pipeline and said.precision == "fp32":
         tolerance = Tolerance(None, MASK_AGREEMENT)
     found = verify(
-        _masks_of(segmenter) if said.full_pipeline else _logits_of(model),
+        _masks_of(segmenter) if said.full_pipeline else without_gradients(model),
         exported,
         noise=candidate.intake.noise(),
         real=real,
@@ -152,15 +152,6 @@ def check_export(
     if config.bisect and found.faults and found.unlike is None and not said.full_pipeline:
         found = dataclasses.replace(found, diverges_at=_bisected(candidate, model, next(iter(real.values()))))
     return found
-
-
-def _logits_of(model: SegFormer) -> Network:
-    @torch.inference_mode()
-    def run(images: Tensor) -> Tensor:
-        logits: Tensor = model(images)
-        return logits
-
-    return run
 
 
 def _masks_of(segmenter: Segmenter) -> Network:
