@@ -17,6 +17,7 @@ from segformer_cli.engine.loading import SAMPLE, load_checkpoint_from, sample_fi
 from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.model.checkpoint import Checkpoint, network_from, save_checkpoint
 from segformer_cli.model.formats import huggingface, mmseg, official, smp
+from segformer_cli.model.header import ModelConfig
 from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MixTransformer, SegFormer
 from segformer_cli.model.variants import get_variant
@@ -151,32 +152,32 @@ def inspect_weights(
     if is_exported(path):
         return _inspect_exported(path)
     checkpoint = load_checkpoint_from(weights, offline=offline, progress=progress)
-    config = checkpoint.config
     return WeightsInfo(
         path=str(weights),
         format=checkpoint.format,
         kind=checkpoint.kind,
-        variant=config.variant,
-        num_classes=config.num_classes,
-        class_names=config.class_names,
         parameters=sum(tensor.numel() for name, tensor in checkpoint.tensors.items() if _is_trained(name)),
-        in_channels=config.in_channels,
         head_width=_head_width(checkpoint),
-        eps=config.eps,
-        block_eps=config.block_eps,
-        size=config.size,
-        training_data=config.training_data,
-        origin=config.origin,
-        licence=config.licence,
         sha256=_sha256(weights),
         notes=checkpoint.notes,
+        **_meaning(checkpoint.config),
     )
+
+
+_SHARED = (
+    "variant", "num_classes", "class_names", "in_channels", "eps", "block_eps", "size", "training_data", "origin",
+    "licence",
+)
+"""The fields of `WeightsInfo` that a config has under the same names and with the same meaning."""
+
+
+def _meaning(config: ModelConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in _SHARED}
 
 
 def _inspect_exported(path: Path) -> WeightsInfo:
     """What an exported file says of itself."""
     said = read_exported(path)
-    config = said.config
     notes = [f"exported by segformer {said.version} in {said.precision}"]
     notes += [f"{each.name} is missing beside it" for each in said.format.files(path) if not each.is_file()]
     if said.size_hw:
@@ -187,20 +188,11 @@ def _inspect_exported(path: Path) -> WeightsInfo:
         path=str(path),
         format=said.format.name,
         kind="graph",
-        variant=config.variant,
-        num_classes=config.num_classes,
-        class_names=config.class_names,
         parameters=said.parameters,
-        in_channels=config.in_channels,
-        head_width=config.head_width,
-        eps=config.eps,
-        block_eps=config.block_eps,
-        size=config.size,
-        training_data=config.training_data,
-        origin=config.origin,
-        licence=config.licence,
+        head_width=said.config.head_width,
         sha256=_sha256(path),
         notes=(*notes, _verified(said.verification)),
+        **_meaning(said.config),
     )
 
 
