@@ -24,7 +24,6 @@ EXAMPLES = epilog(
 )
 
 FORMATS = "onnx, torchscript, pt2, openvino, aoti, tensorrt, executorch; default: by -o."
-BISECTABLE = ("onnx", "torchscript", "pt2", "openvino")
 Format = o.text_option("--format", "-f", metavar="FORMAT", help=FORMATS, panel=o.WHAT)
 Size = o.text_option("--size", metavar="HxW", help="The one size of picture it takes; default: any.", panel=o.WHAT)
 Precision = o.text_option("--precision", metavar="TYPE", help="fp32, fp16, bf16 or int8.", panel=o.WHAT)
@@ -92,7 +91,7 @@ def export(
             found.to_json(),
             artifacts=found.files,
             summary=_summary(found),
-            next_command=_next(found),
+            next_command=f"segformer weights info {found.path}" if found.opens else None,
             error=_failure(found),
         )
 
@@ -155,13 +154,7 @@ def _failure(found: Export) -> CheckFailed | None:
         hint = "more or better pictures (-d, --set calibration=64), another precision, or a larger --max-drop"
     elif found.precision != "fp32":
         hint = "another precision, or a larger --max-drop"
-    elif check.max_abs_error is not None and found.format in BISECTABLE:
+    elif check.max_abs_error is not None and found.bisectable:
         hint = "add --bisect to see where"
     return CheckFailed(f"the file is not what the network is: {'; '.join(check.faults)}", where=where, hint=hint)
 
-
-def _next(found: Export) -> str | None:
-    """A first use of the file, where these commands can run it."""
-    if found.format == "tensorrt" or found.path.endswith(".failed"):
-        return None
-    return f"segformer weights info {found.path}"

@@ -12,7 +12,7 @@ from segformer_cli.export.archive import add_metadata, holds, read_metadata
 from segformer_cli.export.exportable import Exportable, Network, without_gradients
 from segformer_cli.export.torch_export import captured, quiet
 
-__all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "write"]
+__all__ = ["add_metadata", "features", "load", "read_metadata", "recognises", "refuse_without", "write"]
 
 features = None
 """Machine code does not show its inner maps."""
@@ -24,10 +24,19 @@ def write(what: Exportable, path: Path) -> None:
     Raises:
         EnvironmentLacksError: there is no C++ compiler.
     """
-    if not any(map(shutil.which, ("g++", "clang++", "cl"))):
-        raise EnvironmentLacksError("AOTInductor needs a C++ compiler, and there is none", hint="install g++")
+    refuse_without(what.precision)
     with quiet():
         torch._inductor.aoti_compile_and_package(captured(what), package_path=str(path))
+
+
+def refuse_without(precision: str) -> None:
+    """Nothing where a C++ compiler is.
+
+    Raises:
+        EnvironmentLacksError: there is none.
+    """
+    if not any(map(shutil.which, ("g++", "clang++", "cl"))):
+        raise EnvironmentLacksError("AOTInductor needs a C++ compiler, and there is none", hint="install g++")
 
 
 def load(path: Path) -> Network:

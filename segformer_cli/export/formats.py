@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -38,6 +38,10 @@ class Runtime(Protocol):
         """A file's own encoder: pictures to the four stages' maps (B, C, H, W); None where it is out of reach."""
 
 
+def _nothing(precision: str) -> None:
+    """No tool is needed."""
+
+
 @dataclass(frozen=True)
 class Format:
     """One format.
@@ -45,7 +49,9 @@ class Format:
     `packages` are those it needs beside torch to write and run, and `extra` is what installs them.
     `companion` is the ending of a second file, written beside the first. `runs_code`: a file can hold code that runs
     when it is opened. `any_side`: sides need not be multiples of 32. `one_size`: it takes no other than `--size`.
-    `full`: it can hold the whole pipeline. `edition` is that of the format itself.
+    `full`: it can hold the whole pipeline. `edition` is that of the format itself. `opens`: our own commands run it.
+    `convolutional_head`: when the head is said in convolutions (docs/decisions/0007). `refuse_without` raises where a
+    tool that is no package of `extra` is missing for a precision.
     """
 
     name: str
@@ -60,6 +66,9 @@ class Format:
     one_size: bool = False
     full: bool = True
     edition: str | None = None
+    opens: bool = True
+    convolutional_head: Literal["never", "one size", "always"] = "never"
+    refuse_without: Callable[[str], None] = _nothing
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """All that is written for a file, the one that names it last."""
@@ -78,6 +87,7 @@ FORMATS: Mapping[str, Format] = {
             (*_ONNX, "onnxruntime"),
             precisions=("fp32", "fp16", "int8"),
             edition=f"opset {onnx.OPSET}",
+            convolutional_head="one size",
         ),
         Format("torchscript", ".pt", torchscript, runs_code=True),
         Format("pt2", ".pt2", torch_export, runs_code=True, any_side=False, full=False),
@@ -89,6 +99,8 @@ FORMATS: Mapping[str, Format] = {
             extra="openvino",
             precisions=("fp32", "fp16", "bf16", "int8"),
             companion=".bin",
+            convolutional_head="always",
+            refuse_without=openvino.refuse_without,
         ),
         Format(
             "tensorrt",
@@ -96,6 +108,9 @@ FORMATS: Mapping[str, Format] = {
             tensorrt,
             _ONNX,
             companion=".json",
+            opens=False,
+            convolutional_head="one size",
+            refuse_without=tensorrt.refuse_without,
         ),
         Format(
             "executorch",
@@ -109,7 +124,16 @@ FORMATS: Mapping[str, Format] = {
             one_size=True,
             full=False,
         ),
-        Format("aoti", ".pt2", aoti, precisions=("fp32",), runs_code=True, any_side=False, full=False),
+        Format(
+            "aoti",
+            ".pt2",
+            aoti,
+            precisions=("fp32",),
+            runs_code=True,
+            any_side=False,
+            full=False,
+            refuse_without=aoti.refuse_without,
+        ),
     )
 }
 

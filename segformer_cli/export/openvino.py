@@ -39,8 +39,7 @@ def write(what: Exportable, path: Path) -> None:
         EnvironmentLacksError: openvino, onnx or onnxscript is not installed; nncf, for int8; or the CPU has no bf16.
     """
     openvino = needed("openvino", "openvino")
-    if what.precision == "bf16":
-        _refuse_without_bf16(openvino)
+    refuse_without(what.precision)
     with TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.onnx"
         onnx.write_exact(what, graph)
@@ -49,6 +48,20 @@ def write(what: Exportable, path: Path) -> None:
             model = _quantised(model, what)
         model.set_rt_info(what.precision, [_PRECISION])
         openvino.save_model(model, path, compress_to_fp16=what.precision == "fp16")
+
+
+def refuse_without(precision: str) -> None:
+    """Nothing where the precision can be written and run here.
+
+    Raises:
+        EnvironmentLacksError: nncf is not installed, for int8; or the CPU does not know bf16.
+    """
+    if precision == "int8":
+        _nncf()
+    if precision == "bf16":
+        able = needed("openvino", "openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "BF16" not in able:
+            raise EnvironmentLacksError("this CPU does not compute in bf16", hint="take fp32, fp16 or int8")
 
 
 def load(path: Path) -> Network:
@@ -145,20 +158,13 @@ def _runner(model: Any, precision: str, taken: Callable[[list[Tensor]], Any]) ->
     return run
 
 
-def _refuse_without_bf16(openvino: Any) -> None:
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise EnvironmentLacksError("this CPU does not compute in bf16", hint="take fp32, fp16 or int8")
-
-
 def _quantised(model: Any, what: Exportable) -> Any:
     """The graph with its matrix products in 8 bits, ranges taken from real pictures.
 
     Not the convolutions: nncf gives depthwise ones a range for each row of the calibration's pictures, taking height
     for channels, and the graph then goes wrong, silently, at every other height (nncf 3.4).
     """
-    # Said so, it reports nothing to anyone; otherwise it would, without asking.
-    os.environ.setdefault("NNCF_CI", "1")
-    nncf = needed("nncf", "nncf")
+    nncf = _nncf()
     pictures = nncf.Dataset([each.numpy() for each in what.calibration])
     logger = logging.getLogger("nncf")
     level = logger.level
@@ -174,3 +180,9 @@ def _quantised(model: Any, what: Exportable) -> Any:
             )
     finally:
         logger.setLevel(level)
+
+
+def _nncf() -> Any:
+    # Said so, it reports nothing to anyone; otherwise it would, without asking.
+    os.environ.setdefault("NNCF_CI", "1")
+    return needed("nncf", "nncf")

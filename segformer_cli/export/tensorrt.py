@@ -22,7 +22,7 @@ from segformer_cli.export import onnx
 from segformer_cli.export.beside import add_metadata, read_metadata
 from segformer_cli.export.exportable import Exportable, Network
 
-__all__ = ["add_metadata", "build_line", "features", "load", "read_metadata", "recognises", "refuse_absent", "write"]
+__all__ = ["add_metadata", "build_line", "features", "load", "read_metadata", "recognises", "refuse_without", "write"]
 
 features = None
 """An engine does not show its inner maps."""
@@ -92,7 +92,7 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def refuse_absent() -> None:
+def refuse_without(precision: str) -> None:
     """Nothing where trtexec is.
 
     Raises:
@@ -106,7 +106,7 @@ def refuse_absent() -> None:
 
 
 def _run(line: Sequence[str]) -> None:
-    refuse_absent()
+    refuse_without("fp32")
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()

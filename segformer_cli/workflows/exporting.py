@@ -71,6 +71,17 @@ class Export:
     next: str | None = None
     """A command line of the format's own tools."""
 
+    @property
+    def bisectable(self) -> bool:
+        """Whether `--bisect` can look into such a file."""
+        return FORMATS[self.format].runtime.features is not None
+
+    @property
+    def opens(self) -> bool:
+        """Whether our own commands run it."""
+        passed = self.verification is None or self.verification.verdict == "pass"
+        return passed and FORMATS[self.format].opens
+
     def to_json(self) -> dict[str, Any]:
         """The `results` object of docs/cli.md."""
         return {
@@ -157,10 +168,7 @@ def _judged(config: ExportConfig) -> _Wanted:
         raise UsageError(f"-o {path}: a file of {kind.name} ends in {kind.suffix}", hint=hint)
     for package in kind.packages:
         needed(package, kind.extra)
-    if kind.name == "openvino" and config.precision == "int8":
-        needed("nncf", "nncf")
-    if kind.name == "tensorrt":
-        tensorrt.refuse_absent()
+    kind.refuse_without(config.precision)
     size_hw = _size(config.size, kind) if config.size else None
     refuse_unwritable(kind.files(path), force=config.force)
     return _Wanted(dataclasses.replace(config, format=kind.name), kind, path, size_hw)
@@ -296,7 +304,8 @@ class _Writing:
         segmenter = Segmenter.of(self.model, torch.device("cpu"))
         network = segmenter.model
         assert isinstance(network, SegFormer)
-        if said.format.name == "openvino" or (said.format.name in ("onnx", "tensorrt") and said.size_hw):
+        when = said.format.convolutional_head
+        if when == "always" or (when == "one size" and said.size_hw):
             network = with_convolutional_head(network)
         what = logits_of(network, meaning.in_channels, said.size_hw, said.precision)
         if said.full_pipeline:
