@@ -19,13 +19,11 @@ from record import write_record
 from torch import Tensor, nn
 
 from segformer_cli import build_model
-from segformer_cli.engine.losses import segmentation_loss
+from segformer_cli.engine.training.criterion import Criterion
+from segformer_cli.engine.training.losses import CrossEntropy
 
 CLASSES, SIDE, IGNORE = 19, 512, 255
-
-
-def our_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    return segmentation_loss(logits, targets, IGNORE, "valid")
+OUR_LOSS = Criterion(((1.0, CrossEntropy(ignore_index=IGNORE)),), IGNORE, "valid")
 
 
 def their_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -50,7 +48,7 @@ def stepper(model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], batch_si
 def compare(variant: str, rounds: int, batch_size: int) -> dict[str, object]:
     """Times in ms and how many times faster ours is."""
     steps = {
-        "ours": stepper(build_model(variant, num_classes=CLASSES), our_loss, batch_size),
+        "ours": stepper(build_model(variant, num_classes=CLASSES), OUR_LOSS, batch_size),
         "transformers": stepper(transformers_segformer(variant, CLASSES), their_loss, batch_size),
     }
     times: dict[str, list[float]] = {name: [] for name in steps}

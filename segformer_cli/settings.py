@@ -233,8 +233,8 @@ def _refuse_empty(key: str, value: object, kind: Any, where: str | None = None) 
 
 
 def _check_range(key: str, value: Any, allowed: Range, where: str | None = None) -> None:
-    """`value` is a number, a tuple of them, or None, which is not judged."""
-    numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+    """`value` is a number or a tuple of them; a word or None is not judged."""
+    numbers = () if value is None or isinstance(value, str) else value if isinstance(value, tuple) else (value,)
     if not all(allowed.holds(number) for number in numbers):
         between = "x" if all(isinstance(number, int) for number in numbers) else " to "
         text = between.join(str(number) if isinstance(number, int) else f"{number:g}" for number in numbers)

@@ -46,9 +46,17 @@ def console(context: typer.Context) -> Console:
 
 
 def settled(
-    cls: type[Config], context: typer.Context, console: Console, *, preset: str | None = None
+    cls: type[Config],
+    context: typer.Context,
+    console: Console,
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
 ) -> Config:
-    """The configuration of a command from all its sources; `settings.resolve` has the rules."""
+    """The configuration of a command from all its sources; `settings.resolve` has the rules.
+
+    `file` stands in for the one that --config names.
+    """
     import dataclasses
 
     from segformer_cli.settings import resolve
@@ -57,7 +65,7 @@ def settled(
     return resolve(
         cls,
         preset=preset,
-        file=context.params["config"],
+        file=file or context.params["config"],
         environ=os.environ,
         sets=context.params["set"] or (),
         # An option that may be repeated and was not given is an empty list or tuple.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +30,9 @@ EXAMPLES = epilog(
     ),
 )
 
+Resume = o.switch_option(
+    "--resume", help="Go on with the newest unfinished run, or with -o RUN.", panel=o.HOW, hidden=False
+)
 Variant = o.text_option("--variant", metavar="NAME", help="b0 to b5.", panel=o.WHAT)
 Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data.", panel=o.HOW)
 Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
@@ -59,6 +63,7 @@ def train(
     deterministic: o.DeterministicOption = None,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
+    resume: Annotated[bool | None, Resume] = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
     help_config: Annotated[bool, o.help_config(TrainConfig)] = False,
@@ -76,9 +81,13 @@ def train(
         settings = o.settled(TrainConfig, context, console)
 
         from segformer_cli.model.named_weights import provenance
-        from segformer_cli.workflows import planning, training
+        from segformer_cli.workflows import planning, resuming, training
 
-        if settings.preset is None:
+        if settings.resume:
+            run = resuming.run_to_resume(settings.out)
+            settings = o.settled(TrainConfig, context, console, file=run / "config.yaml")
+            settings = dataclasses.replace(settings, out=str(run))
+        elif settings.preset is None:
             preset = planning.default_preset(settings, console.progress)
             settings = o.settled(TrainConfig, context, console, preset=preset)
         plan = planning.plan(settings, console.progress)

@@ -15,18 +15,26 @@ ORDER, AUGMENTATION = 0, 1
 
 
 class TrainStream(Sampler[list[tuple[int, int]]]):
-    """Batches of (position, index) without end, from `start`; each pass over the data is a fresh permutation."""
+    """Batches of (position, index) without end, from `start`; each pass over the data is a fresh permutation.
 
-    def __init__(self, length: int, batch_size: int, seed: int, start: int = 0) -> None:
+    Of each batch, `share` (n, of how many) takes the n-th part, for processes that divide a step among them.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, seed: int, start: int = 0, share: tuple[int, int] = (0, 1)
+    ) -> None:
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
         self.start = start
+        self.share = share
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         places = self._places()
         while True:
-            yield [next(places) for _ in range(self.batch_size)]
+            batch = [next(places) for _ in range(self.batch_size)]
+            number, parts = self.share
+            yield batch[number * len(batch) // parts : (number + 1) * len(batch) // parts]
 
     def _places(self) -> Iterator[tuple[int, int]]:
         position = self.start

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 from segformer_cli.errors import SegFormerError
 
@@ -39,6 +39,14 @@ class Group:
         everyone: list[Found | None] = [None] * self.size
         distributed.all_gather_object(everyone, found)
         return cast(list[Found], everyone)
+
+    def summed(self, number: Tensor) -> Tensor:
+        """The sum of every process's number, in every process; on the CPU."""
+        if self.size == 1:
+            return number
+        total = number.cpu().clone()
+        distributed.all_reduce(total)
+        return total
 
     def agreed(self, work: Callable[[], Found]) -> Found:
         """What `work` gives in this process; an expected error in one of them is raised in all.
@@ -71,8 +79,9 @@ def process_group() -> Iterator[Group]:
     if size == 1:
         yield Group()
         return
-    # What is gathered are Python objects, on the CPU: gloo carries them everywhere.
-    distributed.init_process_group("gloo", timeout=PATIENCE)
+    # What is gathered are Python objects, on the CPU: gloo carries them everywhere. Gradients of GPUs go by NCCL.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and distributed.is_nccl_available() else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:

@@ -15,13 +15,16 @@ from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, default_workers, keep_freed_memory
 from segformer_cli.engine.loading import build_model, check_variant, load_checkpoint_from
-from segformer_cli.engine.trainer import Recipe, fit
+from segformer_cli.engine.training.criterion import Criterion, parsed_terms
+from segformer_cli.engine.training.trainer import Recipe, Trainer
 from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError, WeightsError
 from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.variants import get_variant
 from segformer_cli.progress import ProgressListener, ignore_progress
 from segformer_cli.resize import ALIGN
 from segformer_cli.settings import checked
+from segformer_cli.workflows.resuming import continued
+from segformer_cli.workflows.runs import Run
 
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
 CROP = 512
@@ -38,6 +41,8 @@ class TrainingPlan:
     start: str
     checkpoint: Checkpoint | None
     seconds_per_step: float
+    run: Run | None = None
+    """The run that goes on."""
 
     def __str__(self) -> str:
         config = self.config
@@ -76,9 +81,9 @@ def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> T
     Raises:
         DataError, WeightsError, UsageError: something asked for is not there or has no meaning.
     """
-    config = checked(config)
+    config, run = continued(checked(config))
     get_variant(config.variant)
-    if config.out:
+    if config.out and run is None:
         refuse_unwritable([Path(config.out) / "config.yaml"], force=True)
     low, high = config.scale_range
     if low > high:
@@ -89,13 +94,13 @@ def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> T
     for split in (train, val):
         if not split.labelled:
             raise DataError(f"split {split.name!r} of {split.data} has no labels", where=str(split.root))
-    checkpoint, start = _start(config, progress)
+    checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")
     if checkpoint is not None:
         check_variant(checkpoint, config.variant)
     config = _filled(config, train, device)
     keep_freed_memory()
     seconds = _measure_step(config, len(train.class_names), device)
-    return TrainingPlan(config, train, val.first(config.eval_limit), start, checkpoint, seconds)
+    return TrainingPlan(config, train, val.first(config.eval_limit), start, checkpoint, seconds, run)
 
 
 def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint | None, str]:
@@ -157,9 +162,9 @@ def _crop_for(train: Split) -> tuple[int, int]:
     return height, width
 
 
-def recipe_of(config: TrainConfig, ignore_index: int) -> Recipe:
-    """What the training loop needs of a config whose defaults are filled in."""
-    assert config.iterations is not None and config.warmup is not None
+def recipe_of(config: TrainConfig) -> Recipe:
+    """What a step needs of a config whose defaults are filled in."""
+    assert config.iterations is not None and config.warmup is not None and config.lr is not None
     return Recipe(
         iterations=config.iterations,
         warmup=config.warmup,
@@ -167,9 +172,38 @@ def recipe_of(config: TrainConfig, ignore_index: int) -> Recipe:
         head_lr_multiplier=config.head_lr_multiplier,
         weight_decay=config.weight_decay,
         poly_power=config.poly_power,
-        loss_mean=config.loss_mean,
-        ignore_index=ignore_index,
+        head_only=config.head_only,
+        freeze=config.freeze,
+        clip_norm=config.clip_norm,
+        ema=config.ema,
+        seed=config.seed,
     )
+
+
+def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Criterion:
+    """The loss of a config.
+
+    Raises:
+        UsageError: it is no sum of known losses, or the weights are not one a class.
+    """
+    weights = None
+    if isinstance(config.class_weights, tuple):
+        if len(config.class_weights) != num_classes:
+            raise UsageError(
+                f"class_weights holds {len(config.class_weights)} numbers, the data has {num_classes} classes",
+                hint="give one a class, in the order of their ids",
+            )
+        weights = torch.tensor(config.class_weights)
+    terms = parsed_terms(
+        config.loss,
+        ignore_index=ignore_index,
+        weights=weights,
+        smoothing=config.label_smoothing,
+        gamma=config.focal_gamma,
+        threshold=config.ohem_threshold,
+        keep=config.ohem_keep,
+    )
+    return Criterion(terms, ignore_index, config.loss_mean, weights)
 
 
 def _measure_step(config: TrainConfig, num_classes: int, device: torch.device) -> float:
@@ -177,8 +211,9 @@ def _measure_step(config: TrainConfig, num_classes: int, device: torch.device) -
     height, width = config.crop_size or (CROP, CROP)
     images = torch.rand(1, 3, height, width)
     targets = torch.zeros(1, height, width, dtype=torch.uint8)
-    recipe = dataclasses.replace(recipe_of(config, 255), iterations=2, warmup=0)
-    model = build_model(config.variant, num_classes=num_classes).to(device)
+    model = build_model(config.variant, num_classes=num_classes)
+    recipe = dataclasses.replace(recipe_of(config), iterations=2, warmup=0)
     with torch.random.fork_rng():
-        *_, step = fit(model, iter([(images, targets)] * 2), recipe, device)
+        trainer = Trainer(model, criterion_of(config, 255, num_classes), recipe, device)
+        *_, step = (trainer.step(images, targets) for _ in range(2))
     return step.seconds * config.batch_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +32,8 @@ from segformer_cli.errors import SegFormerError
 from segformer_cli.model.checkpoint import checkpoint_of, save_checkpoint
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.settings import to_yaml
+
+LOG, METRICS, REPORT = "log.jsonl", "metrics.csv", "report.html"
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Run:
         try:
             yield
         except Exception:
-            if self.fresh and not (self.folder / "log.jsonl").exists():
+            if self.fresh and not any('"loss"' in line for line in self._lines(LOG)):
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
@@ -77,16 +82,47 @@ class Run:
         """The network, written over checkpoints/<name>.safetensors in one move."""
         save_checkpoint(self.checkpoint(name), checkpoint_of(model), force=True)
 
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """What a later process needs to go on, written over checkpoints/state.pt in one move."""
+        with replacing(self.state, force=True) as temporary:
+            try:
+                with temporary.open("wb") as file:
+                    torch.save(dict(state), file)
+            except RuntimeError as error:       # torch's archive was cut short; the system's reason lies beneath
+                raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
+
+    def load_state(self) -> dict[str, Any]:
+        """What `save_state` wrote.
+
+        Raises:
+            SegFormerError: there is none, or it cannot be read.
+        """
+        hint = f"start anew from its weights: segformer train -w {self.folder}"
+        if not self.state.is_file():
+            raise SegFormerError(
+                f"{self.folder.name} has no state to go on from", where=str(self.state), hint="start it again"
+            )
+        try:
+            found: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
+            return found
+        except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+            raise SegFormerError(f"cannot read {self.state.name}", where=str(self.state), hint=hint) from error
+
+    @property
+    def state(self) -> Path:
+        """The path of checkpoints/state.pt."""
+        return self.folder / "checkpoints" / "state.pt"
+
     def describe(self, config: TrainConfig, splits: Mapping[str, Split]) -> None:
         """Writes config.yaml, command.txt, environment.json and data.json; what an earlier run left there goes."""
-        for name in ("best", "last"):
-            self.checkpoint(name).unlink(missing_ok=True)
+        for checkpoint in (self.checkpoint("best"), self.checkpoint("last"), self.state):
+            checkpoint.unlink(missing_ok=True)
+        for old in (LOG, METRICS, REPORT):
+            (self.folder / old).unlink(missing_ok=True)
         self.write_text("config.yaml", to_yaml(config))
         self.write_text("command.txt", command_line() + "\n")
         self.write_text("environment.json", json.dumps(environment(), indent=1))
         self.write_text("data.json", json.dumps({name: fingerprint(split) for name, split in splits.items()}, indent=1))
-        for log in ("log.jsonl", "metrics.csv"):
-            (self.folder / log).unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """The text, written over <name> in one move."""
@@ -95,18 +131,47 @@ class Run:
 
     def log(self, record: Mapping[str, object]) -> None:
         """One line more in log.jsonl."""
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        self._append(LOG, json.dumps(record) + "\n")
 
     def metrics(self, record: Mapping[str, object]) -> None:
         """One row more in metrics.csv."""
-        path = self.folder / "metrics.csv"
-        fresh = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(record))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(record)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(record), lineterminator="\n")
+        if not (self.folder / METRICS).exists():
+            writer.writeheader()
+        writer.writerow(record)
+        self._append(METRICS, text.getvalue())
+
+    def cut_back(self, iteration: int) -> None:
+        """The logs without what came after a step, as they were when it ended; and no half-written file left."""
+        for torn in self.folder.rglob(".*.part*"):
+            torn.unlink(missing_ok=True)
+        rows = self._lines(LOG)
+        kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
+        self.write_text(LOG, "".join(kept))
+        header, *rows = self._lines(METRICS) or [""]
+        kept = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= iteration]
+        if kept:
+            self.write_text(METRICS, header + "".join(kept))
+        else:
+            (self.folder / METRICS).unlink(missing_ok=True)
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+
+    def _append(self, name: str, text: str) -> None:
+        path = self.folder / name
+        try:
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise SegFormerError(f"cannot write {name}: {error.strerror or error}", where=str(path)) from error
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run came to its end: its report is the last thing written."""
+    return (folder / REPORT).is_file()
 
 
 def command_line(otherwise: str = "config.yaml holds the settings") -> str:

@@ -6,14 +6,15 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
@@ -22,21 +23,26 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.device import choose_device, choose_dtype, seed_everything
+from segformer_cli.engine.distributed import Group, own_device, process_group
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, start_from
 from segformer_cli.engine.protocol import choose_protocol
-from segformer_cli.engine.scoring import score_split
-from segformer_cli.engine.trainer import Step, fit
+from segformer_cli.engine.scoring import Pace, score_split
+from segformer_cli.engine.training.trainer import Decisions, Diverged, Step, Trainer
 from segformer_cli.errors import Interrupted
-from segformer_cli.model.checkpoint import ModelConfig
+from segformer_cli.model.checkpoint import ModelConfig, load_checkpoint, network_from
 from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
 from segformer_cli.model.segformer import SegFormer
-from segformer_cli.progress import Progress, ProgressListener, listening
+from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
 from segformer_cli.resize import NATIVE
-from segformer_cli.workflows.planning import CROP, TrainingPlan, plan, recipe_of
-from segformer_cli.workflows.runs import Run
+from segformer_cli.workflows.claims import claimed
+from segformer_cli.workflows.planning import CROP, TrainingPlan, criterion_of, plan, recipe_of
+from segformer_cli.workflows.runs import REPORT, Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 from segformer_cli.workflows.training_report import write_training_report
+
+SETBACKS = 3
+"""How often a run whose loss is no longer a number goes back to its last good state."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,30 @@ def train(
 ) -> TrainingResult:
     """Trains as configured and leaves a run folder; Ctrl-C and SIGTERM save what there is.
 
+    With `resume`, a run that was stopped or killed goes on, and ends as if it had not been. Under torchrun the
+    processes share each step and each validation, and the first one writes.
+
     Args:
         progress: a listener, or True for a bar.
 
     Raises:
-        Interrupted: it was stopped; checkpoints/last.safetensors holds the weights of that moment.
+        Interrupted: it was stopped, and can go on.
         SegFormerError: the run folder exists, or the loss is no longer a number.
     """
-    with listening(progress) as listener:
-        return _train(plan(config, listener) if isinstance(config, TrainConfig) else config, listener)
+    with listening(progress) as listener, process_group() as group:
+        planned = group.agreed(lambda: plan(config, listener)) if isinstance(config, TrainConfig) else config
+        return _train(planned, listener if group.leads else ignore_progress, group)
 
 
-def _train(planned: TrainingPlan, progress: ProgressListener) -> TrainingResult:
+def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> TrainingResult:
     config = planned.config
     seed_everything(config.seed, deterministic=config.deterministic)
-    device = choose_device(config.device)
-    dtype = choose_dtype("fp32" if config.precision == "auto" else config.precision, device)
-    model, said = _build(planned)
-    for note in said:
-        progress(Progress("train", 0, config.iterations, message=note))
-    run = Run.new(config)
-    run.describe(config, {"train": planned.train, "val": planned.val})
-    return _Training(planned, model.to(device), run, device, dtype, progress).go()
+    run = planned.run or (group.gathered(Run.new(config) if group.leads else None)[0])
+    assert run is not None
+    with claimed(run.folder / "checkpoints") if group.leads else nullcontext(), run.removed_if_unused():
+        state = run.load_state() if planned.run else None
+        training = group.agreed(lambda: _Training(planned, run, progress, group, state))
+        return training.go()
 
 
 class _Training:
@@ -91,78 +99,202 @@ class _Training:
     def __init__(
         self,
         planned: TrainingPlan,
-        model: SegFormer,
         run: Run,
-        device: torch.device,
-        dtype: torch.dtype,
         progress: ProgressListener,
+        group: Group,
+        state: Mapping[str, Any] | None,
     ) -> None:
-        self.plan, self.config = planned, planned.config
-        self.model, self.run, self.device, self.dtype = model, run, device, dtype
+        self.plan, self.config, self.run, self.group = planned, planned.config, run, group
         self.progress = progress
+        self.device = own_device(choose_device(self.config.device))
         self.best: Evaluation | None = None
-        self.best_iteration = 0
         self.last: Evaluation | None = None
+        self.best_iteration = 0
+        self.setbacks = self.shift = 0
         self.step_seconds = self.wait_seconds = 0.0
         self.began = time.perf_counter()
+        self.dtype = choose_dtype("fp32" if self.config.precision == "auto" else self.config.precision, self.device)
+        model, said = _build(planned) if state is None else (_model_of(run, self.config), ())
+        recipe = recipe_of(self.config)
+        criterion = criterion_of(self.config, planned.train.ignore_index, len(planned.train.class_names))
+        decisions = _decisions(self.config, self.dtype, state)
+        self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self._note)
+        if state is None:
+            if group.leads:
+                run.describe(self.config, {"train": planned.train, "val": planned.val})
+                self._save()
+        else:
+            self._return_to(state)
+        for each in said:
+            self._note(each)
 
     def go(self) -> TrainingResult:
-        recipe = recipe_of(self.config, self.plan.train.ignore_index)
-        batches = raising(_loader(self.config, self.plan.train, self.model.config))
-        done = 0
-        with _stop_asked() as stop, self.run.removed_if_unused():
-            for step in fit(self.model, batches, recipe, self.device, self.dtype):
-                done = step.iteration
-                self._after(step)
-                if stop():
-                    self.run.save("last", self.model)
-                    saved = self.run.checkpoint("last")
-                    raise Interrupted(
-                        f"stopped after iteration {done} of {recipe.iterations}",
-                        where=str(saved),
-                        hint=f"its weights are saved: segformer eval -w {saved} -d {self.config.data}",
-                    )
-        return self._result(done)
+        """All steps that are left."""
+        with _stop_asked() as stop:
+            while not self._is_over:
+                self._go_on(stop)
+        return self._result()
 
-    def _after(self, step: Step) -> None:
-        config, iterations = self.config, self.config.iterations
-        assert iterations and config.eval_every and config.checkpoint_every
-        self.step_seconds += step.seconds
-        self.wait_seconds += step.wait_s
-        if step.iteration % config.log_every == 0 or step.iteration in (1, iterations):
-            self.run.log({"iteration": step.iteration, "loss": step.loss, "lr": step.lr, "seconds": step.seconds})
-        self.progress(Progress("train", step.iteration, iterations, "it", {"loss": step.loss, "lr": step.lr}))
-        finished = step.iteration == iterations
-        if step.iteration % config.eval_every == 0 or finished:
+    def _go_on(self, stop: Callable[[], bool]) -> None:
+        """Steps until the last, or until one goes wrong."""
+        batches = self._batches()
+        while not self._is_over:
+            began = time.perf_counter()
+            images, targets = next(batches)
+            waited = time.perf_counter() - began
+            step = self._stepped(images, targets)
+            if step is None:
+                return
+            self.wait_seconds += waited
+            self.step_seconds += waited + step.seconds
+            self._after(step, waited)
+            if any(self.group.gathered(stop())) and step.iteration < self._iterations:
+                self._save()
+                raise Interrupted(
+                    f"stopped after iteration {step.iteration} of {self._iterations}",
+                    where=str(self.run.folder),
+                    hint=f"go on with it: segformer train --resume -o {self.run.folder}",
+                )
+
+    def _stepped(self, images: Tensor, targets: Tensor) -> Step | None:
+        """One more step; None where it went wrong, and the run is back at an earlier one."""
+        try:
+            return self.trainer.step(images, targets)
+        except Diverged as error:
+            self._step_back(error)
+            return None
+
+    def _after(self, step: Step, waited: float) -> None:
+        config, iteration = self.config, step.iteration
+        assert config.eval_every and config.checkpoint_every
+        finished = iteration == self._iterations
+        if self.group.leads and (iteration % config.log_every == 0 or iteration == 1 or finished):
+            seconds = {"seconds": step.seconds, "wait_s": waited, "elapsed_s": time.perf_counter() - self.began}
+            self.run.log({"iteration": iteration, "loss": step.loss, "lr": step.lr, **seconds})
+        self.progress(Progress("train", iteration, self._iterations, "it", {"loss": step.loss, "lr": step.lr}))
+        if iteration % config.eval_every == 0 or finished:
             self._validate(step)
-        if step.iteration % config.checkpoint_every == 0 or finished:
-            self.run.save("last", self.model)
+        if iteration % config.checkpoint_every == 0 or finished or self._patience_is_over:
+            self._save()
 
     def _validate(self, step: Step) -> None:
         val, segmenter = self.plan.val, self._segmenter()
-        confusion = score_split(segmenter, val, progress=self.progress, stage="validate")
-        self.last = found = summarise(confusion, val, protocol_sentence(val, str(segmenter.protocol)))
-        row = {"iteration": step.iteration, "loss": step.loss, "miou": found.miou, "macc": found.macc}
-        self.run.metrics({**row, "aacc": found.aacc, **{f"iou/{c.name}": c.iou for c in found.per_class}})
-        better = self.best is None or not found.miou <= self.best.miou
+        pace = Pace(shard=self.group.rank, shards=self.group.size)
+        found = self.group.together(lambda: score_split(segmenter, val, pace, self.progress, "validate"))
+        self.last = summarise(sum(found[1:], found[0]), val, protocol_sentence(val, str(segmenter.protocol)))
+        better = self.best is None or not self.last.miou <= self.best.miou
         if better:
-            self.best, self.best_iteration = found, step.iteration
-            self.run.save("best", self.model)
-        note = f"iteration {step.iteration}: mIoU {found.miou:.4f}, aAcc {found.aacc:.4f}{' (best)' if better else ''}"
-        self.progress(Progress("train", step.iteration, self.config.iterations, "it", message=note))
+            self.best, self.best_iteration = self.last, step.iteration
+        if not self.group.leads:
+            return
+        row = {"iteration": step.iteration, "loss": step.loss, "miou": self.last.miou, "macc": self.last.macc}
+        self.run.metrics({**row, "aacc": self.last.aacc, **{f"iou/{c.name}": c.iou for c in self.last.per_class}})
+        if better:
+            self.run.save("best", self.trainer.result)
+        score = f"mIoU {self.last.miou:.4f}, aAcc {self.last.aacc:.4f}{' (best)' if better else ''}"
+        note = f"iteration {step.iteration}: {score}"
+        self.progress(Progress("train", step.iteration, self._iterations, "it", message=note))
+
+    def _save(self) -> None:
+        """The network as it is, and all that is needed to go on from here."""
+        if not self.group.leads:
+            return
+        self.run.save("last", self.trainer.result)
+        self.run.save_state(
+            {
+                "version": 1,
+                "trainer": self.trainer.state(),
+                "shift": self.shift,
+                "setbacks": self.setbacks,
+                "best_iteration": self.best_iteration,
+                "best": None if self.best is None else torch.tensor(self.best.confusion),
+                "last": None if self.last is None else torch.tensor(self.last.confusion),
+                "elapsed_s": time.perf_counter() - self.began,
+                "step_s": self.step_seconds,
+                "wait_s": self.wait_seconds,
+            }
+        )
+
+    def _return_to(self, state: Mapping[str, Any]) -> None:
+        """As it was when the state was saved, the logs with it."""
+        self.trainer.restore(state["trainer"])
+        self.shift, self.setbacks = state["shift"], state["setbacks"]
+        self.best_iteration = state["best_iteration"]
+        self.best, self.last = (self._evaluation(state[name]) for name in ("best", "last"))
+        self.began = time.perf_counter() - state["elapsed_s"]
+        self.step_seconds, self.wait_seconds = state["step_s"], state["wait_s"]
+        if self.group.leads:
+            self.run.cut_back(self.trainer.iteration)
+
+    def _evaluation(self, confusion: torch.Tensor | None) -> Evaluation | None:
+        if confusion is None:
+            return None
+        val = self.plan.val
+        return summarise(confusion.numpy(), val, protocol_sentence(val, str(self._segmenter().protocol)))
+
+    def _step_back(self, error: Diverged) -> None:
+        """Back to the last state that was saved, and on with other pictures; not more than so often."""
+        failed = self.trainer.iteration
+        if self.setbacks >= SETBACKS:
+            raise error
+        setbacks, shift = self.setbacks + 1, self.shift
+        self._return_to(self.run.load_state())
+        self.setbacks = setbacks
+        self.shift = shift + (failed + 1 - self.trainer.iteration) * self.config.batch_size
+        self._save()
+        self._note(
+            f"{error.message}: back to iteration {self.trainer.iteration}, and on with other crops "
+            f"({setbacks} of at most {SETBACKS} times)"
+        )
+
+    def _note(self, text: str) -> None:
+        """A line to keep: on the terminal and in the log."""
+        if self.group.leads:
+            self.run.log({"iteration": self.trainer.iteration, "note": text})
+        self.progress(Progress("train", self.trainer.iteration, self._iterations, message=text))
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's part of each step from here on."""
+        config, group = self.config, self.group
+        stream = TrainStream(
+            len(self.plan.train),
+            config.batch_size,
+            config.seed,
+            start=self.trainer.iteration * config.batch_size + self.shift,
+            share=(group.rank, group.size),
+        )
+        return raising(_loader(config, self.plan.train, self.trainer.model.config, stream))
 
     def _segmenter(self) -> Segmenter:
         """The network as it is now, ready to predict."""
-        val = self.plan.val
-        protocol = choose_protocol(None, self.model.config.size, val.data, val.data)
-        return Segmenter.of(self.model, self.device, self.dtype, protocol)
+        val, model = self.plan.val, self.trainer.result
+        protocol = choose_protocol(None, model.config.size, val.data, val.data)
+        return Segmenter.of(model, self.device, self.trainer.decisions.dtype, protocol)
 
-    def _result(self, done: int) -> TrainingResult:
+    @property
+    def _iterations(self) -> int:
+        assert self.config.iterations is not None
+        return self.config.iterations
+
+    @property
+    def _is_over(self) -> bool:
+        return self.trainer.iteration >= self._iterations or self._patience_is_over
+
+    @property
+    def _patience_is_over(self) -> bool:
+        """Whether so many validations in a row were no better than the best."""
+        patience, every = self.config.patience, self.config.eval_every
+        assert every is not None
+        return patience is not None and self.trainer.iteration - self.best_iteration >= patience * every
+
+    def _result(self) -> TrainingResult:
         assert self.best is not None and self.last is not None
+        done = self.trainer.iteration
         speed = done * self.config.batch_size / self.step_seconds
-        report = write_training_report(
-            self.run.folder, self.plan, self._segmenter(), self.best, self.best_iteration, speed
-        )
+        segmenter = self._segmenter()
+        report = self.run.folder / REPORT
+        if self.group.leads:
+            write_training_report(self.run.folder, self.plan, segmenter, self.best, self.best_iteration, speed)
         return TrainingResult(
             run=str(self.run.folder),
             best_miou=self.best.miou,
@@ -172,10 +304,23 @@ class _Training:
             data_wait_share=self.wait_seconds / self.step_seconds,
             seconds=time.perf_counter() - self.began,
             start=self.plan.start,
-            licence=self.model.config.licence,
+            licence=self.trainer.model.config.licence,
             final=self.last,
             report=str(report),
         )
+
+
+def _model_of(run: Run, config: TrainConfig) -> SegFormer:
+    """The network of a run that goes on; its weights are in the state."""
+    return network_from(load_checkpoint(run.checkpoint("last")), drop_path=config.drop_path, dropout=config.dropout)
+
+
+def _decisions(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
+    """As the settings ask, or as they were taken when the run began."""
+    if state is None:
+        return Decisions(config.accumulate, dtype)
+    taken = state["trainer"]["decisions"]
+    return Decisions(taken["accumulate"], getattr(torch, taken["dtype"]), taken["compiled"])
 
 
 def _build(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
@@ -210,7 +355,7 @@ def _build(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
     )
 
 
-def _loader(config: TrainConfig, split: Split, model: ModelConfig) -> DataLoader[Any]:
+def _loader(config: TrainConfig, split: Split, model: ModelConfig, stream: TrainStream) -> DataLoader[Any]:
     augmentation = Augmentation(
         crop_size=config.crop_size or (CROP, CROP),
         base_size=config.base_size,
@@ -223,7 +368,7 @@ def _loader(config: TrainConfig, split: Split, model: ModelConfig) -> DataLoader
     workers = config.workers or 0
     return DataLoader(
         crops,
-        batch_sampler=TrainStream(len(split), config.batch_size, config.seed),
+        batch_sampler=stream,
         num_workers=workers,
         collate_fn=joined,
         worker_init_fn=start_worker,

@@ -34,9 +34,9 @@ from segformer_cli.reports.thumbnails import (
 from segformer_cli.workflows.evaluation_report import class_table
 from segformer_cli.workflows.planning import TrainingPlan
 from segformer_cli.workflows.run_facts import run_facts
+from segformer_cli.workflows.runs import REPORT
 from segformer_cli.workflows.scorecard import Evaluation
 
-REPORT = "report.html"
 SHOWN = 4
 """Pictures of the validation split, evenly spaced."""
 
@@ -89,7 +89,8 @@ def _validations(path: Path) -> list[dict[str, float]]:
 
 
 def _loss(path: Path) -> LineChart:
-    steps = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    steps = [row for row in rows if "loss" in row]
     at = [step["iteration"] for step in steps]
     losses = Series("loss", at, [step["loss"] for step in steps])
     return LineChart((losses,), "iteration", "loss", title="Loss", x_kind="count", y_kind="number")

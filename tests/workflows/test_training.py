@@ -20,6 +20,7 @@ from segformer_cli.config import TrainConfig
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.sample import write_sample
+from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.loading import load_model
 from segformer_cli.errors import DataError, SegFormerError, UsageError
@@ -130,7 +131,8 @@ def test_an_own_training_is_tested_at_native_size_and_sees_one_normalisation(
     model, _ = training._build(planned)
     assert model.config.size == NATIVE
     assert model.config.mean == (1.0, 2.0, 3.0)
-    assert training._loader(planned.config, planned.train, model.config).dataset.mean == (1.0, 2.0, 3.0)
+    crops = training._loader(planned.config, planned.train, model.config, TrainStream(4, 2, 0)).dataset
+    assert crops.mean == (1.0, 2.0, 3.0)  # type: ignore[attr-defined]
 
 
 def test_a_forced_run_leaves_no_weights_of_the_one_before(scenes: str, tmp_path: Path) -> None:

@@ -1,105 +1,23 @@
-"""What each command can be told, as frozen dataclasses: one field a key, its meaning beside it.
-
-A field's name is its YAML key, its `--set` key and (upper case, after `SEGFORMER_`) its environment
-variable. `settings.py` fills these from files, variables and flags.
-"""
+"""What the commands that score can be told: `eval`, `compare`, `eval-robust`, and `corrupt`, which shares words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-
-@dataclass(frozen=True)
-class Doc:
-    """The meaning of a field, read by `--help-config` and the docs."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers of a field that have a meaning, checked by `settings`; of a pair, each must lie in it.
-
-    `at_least` and `at_most` belong to it, `above` and `below` do not; with `or_zero` 0 does, wherever they lie.
-    """
-
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    below: float | None = None
-    or_zero: bool = False
-
-    def holds(self, number: float) -> bool:
-        """Whether the number lies in the range; NaN lies in none.
-
-        >>> Range(0, below=1).holds(0), Range(0, below=1).holds(1)
-        (True, False)
-        """
-        return (self.or_zero and number == 0) or (
-            (self.at_least is None or number >= self.at_least)
-            and (self.at_most is None or number <= self.at_most)
-            and (self.above is None or number > self.above)
-            and (self.below is None or number < self.below)
-        )
-
-    def __str__(self) -> str:
-        """What a number must do to be in it: "it must ..."."""
-        zero = "be 0 or " if self.or_zero else ""
-        if self.at_least is not None and self.at_most is not None:
-            return f"{zero}lie in {self.at_least:g} to {self.at_most:g}"
-        bounds = {
-            "at least": self.at_least, "more than": self.above, "at most": self.at_most, "less than": self.below
-        }
-        said = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
-        return f"{zero or 'be '}{said}"
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Marks a list of texts in which a text given alone is one of them, commas and all; others are divided there."""
-
-
-SHARE = Range(0, 1)
-COUNT = Range(1)
-NOT_NEGATIVE = Range(0)
-POSITIVE = Range(above=0)
-RATE = Range(0, below=1)
-"""Of dropped values: were all of them dropped, what is kept would be divided by nought."""
-
-DRAWS = Range(100, 100_000)
-"""Of fewer, two or three lie beyond either end of a 95 % interval, which then rests on next to nothing."""
-
-DRAWS_OR_NONE = Range(100, 100_000, or_zero=True)
-RATIOS = Range(above=0, at_most=16)
-"""Of a picture's size; a large one at 16 times its own is more than a machine holds."""
-
-BOUNDARY = Range(above=0, at_most=0.5)
-"""Half the diagonal already reaches every pixel of a picture."""
-
-SIDES = Range(32)
-"""Of a crop, in pixels: the coarsest stage sees 1/32 of it."""
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictConfig:
-    """Keys of `segformer predict`."""
-
-    inputs: Annotated[tuple[str, ...], Doc("pictures, folders, globs, or `sample`")] = ()
-    weights: Annotated[str, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = "b0-ade20k"
-    out: Annotated[str | None, Doc("a file if it has a suffix, else a folder")] = None
-    save: Annotated[tuple[Literal["mask", "overlay"], ...], Doc("what to write for each picture")] = ("mask",)
-    size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the checkpoint's own")] = (
-        None
-    )
-    opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
-    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
-    precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
-    force: Annotated[bool, Doc("overwrite files that exist")] = False
-    offline: Annotated[bool, Doc("never touch the network")] = False
-    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
+from segformer_cli.config.marks import (
+    BOUNDARY,
+    COUNT,
+    DRAWS,
+    DRAWS_OR_NONE,
+    NOT_NEGATIVE,
+    RATIOS,
+    SHARE,
+    SIDES,
+    Doc,
+    Precision,
+    Whole,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,112 +200,3 @@ class CorruptConfig:
         int | None, Doc("processes that corrupt and write; default: chosen from the machine's cores"), NOT_NEGATIVE
     ] = None
     force: Annotated[bool, Doc("overwrite files that exist")] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """Keys of `segformer export`."""
-
-    weights: Annotated[str | None, Doc("WEIGHTS: a file, a run folder, a hub name, or `sample`")] = None
-    format: Annotated[
-        str | None,
-        Doc("onnx, torchscript, pt2, openvino, aoti, tensorrt or executorch; default: as the file's ending asks for"),
-    ] = None
-    out: Annotated[str | None, Doc("the file; default: named like the weights, in this folder")] = None
-    size: Annotated[
-        str | None, Doc("HxW, or N for a square: the one size of picture that the file takes; default: any")
-    ] = None
-    precision: Annotated[
-        Literal["fp32", "fp16", "bf16", "int8"],
-        Doc("bf16: openvino, on a CPU that has it; int8: onnx and openvino, with ranges from the pictures of data"),
-    ] = "fp32"
-    full_pipeline: Annotated[
-        bool, Doc("uint8 pictures (N, H, W, 3) in, class ids at their own size out; onnx, openvino or torchscript")
-    ] = False
-    verify: Annotated[bool, Doc("run the file in its own runtime and compare logits before it gets its name")] = True
-    bisect: Annotated[bool, Doc("where the file fails, name the first part of the network whose maps differ")] = False
-    data: Annotated[
-        str | None, Doc("DATA whose pictures it is compared on; default: `sample`; int8 wants pictures like yours")
-    ] = None
-    split: Annotated[str, Doc("train, val or test")] = "val"
-    limit: Annotated[
-        int | None, Doc("pictures to compare on, evenly spaced over the split; default: 4, for int8 32"), COUNT
-    ] = None
-    calibration: Annotated[int, Doc("pictures of the training split that int8 takes its ranges from"), COUNT] = 32
-    max_drop: Annotated[float, Doc("points of mIoU that int8, fp16 or bf16 may cost"), NOT_NEGATIVE] = 1.0
-    force: Annotated[bool, Doc("overwrite a file that exists")] = False
-    offline: Annotated[bool, Doc("never touch the network")] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoConfig:
-    """Keys of `segformer demo`."""
-
-    out: Annotated[str | None, Doc("the folder to write to; default: runs/demo/<n>")] = None
-    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
-    force: Annotated[bool, Doc("overwrite files that exist")] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Keys of `segformer train`. Defaults are the paper's recipe; presets say what differs."""
-
-    preset: Annotated[str | None, Doc("a recipe by name; default: chosen from weights and data, and said")] = None
-    variant: Annotated[str, Doc("b0 to b5")] = "b0"
-    weights: Annotated[str | None, Doc("where to start: WEIGHTS, or none; default: bN-imagenet if it can be had")] = (
-        None
-    )
-    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    iterations: Annotated[
-        int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
-    ] = None
-    epochs: Annotated[float | None, Doc("passes over the data, in place of iterations"), POSITIVE] = None
-    batch_size: Annotated[int, Doc("crops a step"), COUNT] = 8
-    crop_size: Annotated[
-        tuple[int, int] | None,
-        Doc("height and width of a crop; default: 512, or the pictures' size if smaller"),
-        SIDES,
-    ] = None
-    lr: Annotated[float, Doc("peak learning rate of the encoder"), POSITIVE] = 6e-5
-    head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster"), NOT_NEGATIVE] = 10.0
-    weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms"), NOT_NEGATIVE] = 0.01
-    warmup: Annotated[
-        int | None, Doc("steps of linear warm-up; default: min(1500, 10 % of iterations)"), NOT_NEGATIVE
-    ] = None
-    poly_power: Annotated[float, Doc("of the polynomial decay of the learning rate to 0"), NOT_NEGATIVE] = 1.0
-    drop_path: Annotated[float, Doc("stochastic depth of the last block, rising from 0"), RATE] = 0.1
-    dropout: Annotated[float, Doc("of whole channels before the classifier"), RATE] = 0.1
-    loss_mean: Annotated[Literal["all", "valid"], Doc("average over all pixels (official code) or labelled ones")] = (
-        "all"
-    )
-    base_size: Annotated[
-        tuple[int, int] | None,
-        Doc("height and width a picture is fitted into before scaling; default: its own size"),
-        COUNT,
-    ] = None
-    scale_range: Annotated[tuple[float, float], Doc("random scale of a picture"), POSITIVE] = (0.5, 2.0)
-    cat_max_ratio: Annotated[float, Doc("largest share of one class in a crop, tried ten times"), SHARE] = 0.75
-    flip: Annotated[float, Doc("chance of a horizontal flip"), SHARE] = 0.5
-    photometric: Annotated[
-        Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
-    ] = "full"
-    eval_every: Annotated[
-        int | None, Doc("steps between validations; default: a tenth of the run, at least 50"), COUNT
-    ] = None
-    checkpoint_every: Annotated[
-        int | None, Doc("steps between writes of last.safetensors; default: as eval_every"), COUNT
-    ] = None
-    eval_limit: Annotated[int | None, Doc("validate on the first N images only"), COUNT] = None
-    log_every: Annotated[int, Doc("steps between lines of the log"), COUNT] = 10
-    workers: Annotated[
-        int | None, Doc("processes that read files; default: chosen from the machine's cores"), NOT_NEGATIVE
-    ] = None
-    seed: Annotated[int, Doc("of weights, order and augmentation"), NOT_NEGATIVE] = 0
-    deterministic: Annotated[bool, Doc("refuse operations whose result can differ between runs")] = False
-    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
-    precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
-    out: Annotated[str | None, Doc("the run's folder; default: runs/train/<date>_<variant>_<data>_<n>")] = None
-    force: Annotated[bool, Doc("write into a folder that exists")] = False
-    offline: Annotated[bool, Doc("never touch the network")] = False

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import torch
-import torch.nn.functional as F
 
 from segformer_cli.engine.loading import build_model
-from segformer_cli.engine.losses import segmentation_loss
-from segformer_cli.engine.optim import build_optimizer, lr_factor, set_learning_rates
+from segformer_cli.engine.training.optim import build_optimizer, lr_factor, set_learning_rates
 
 
 def test_the_head_learns_ten_times_faster_and_only_encoder_norms_are_not_decayed() -> None:
@@ -41,30 +38,3 @@ def test_rates_are_set_group_by_group() -> None:
     optimizer = build_optimizer(build_model("b0", num_classes=2), lr=1.0)
     set_learning_rates(optimizer, [1.0, 1.0, 10.0], 0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5, 5.0]
-
-
-def test_the_loss_is_cross_entropy_at_label_size() -> None:
-    logits = torch.randn(2, 4, 8, 8, dtype=torch.float64)
-    targets = torch.randint(0, 4, (2, 32, 32))
-    upsampled = F.interpolate(logits.float(), size=(32, 32), mode="bilinear", align_corners=False)
-    expected = F.cross_entropy(upsampled, targets)
-    for mean in ("all", "valid"):
-        assert torch.allclose(segmentation_loss(logits, targets, 255, mean), expected)  # type: ignore[arg-type]
-
-
-def test_half_ignored_pixels_halve_the_official_mean_and_not_the_other() -> None:
-    logits = torch.randn(1, 3, 4, 4)
-    targets = torch.zeros(1, 4, 4, dtype=torch.uint8)
-    targets[:, 2:] = 255
-    official = segmentation_loss(logits, targets, 255, "all")
-    valid = segmentation_loss(logits, targets, 255, "valid")
-    assert official.item() == pytest.approx(valid.item() / 2)
-
-
-def test_all_ignored_pixels_give_a_loss_of_zero_and_no_nan() -> None:
-    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = segmentation_loss(logits, torch.full((1, 4, 4), 255), 255, "valid")
-    loss.backward()
-    assert loss.item() == 0.0
-    assert logits.grad is not None
-    assert not logits.grad.isnan().any()

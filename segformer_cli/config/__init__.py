@@ -1,0 +1,24 @@
+"""What each command can be told, as frozen dataclasses: one field a key, its meaning beside it.
+
+A field's name is its YAML key, its `--set` key and (upper case, after `SEGFORMER_`) its environment
+variable. `settings.py` fills these from files, variables and flags.
+"""
+
+from segformer_cli.config.marks import Doc, Range, Whole
+from segformer_cli.config.scoring import CompareConfig, CorruptConfig, EvalConfig, RobustConfig
+from segformer_cli.config.training import TrainConfig
+from segformer_cli.config.using import DemoConfig, ExportConfig, PredictConfig
+
+__all__ = [
+    "CompareConfig",
+    "CorruptConfig",
+    "DemoConfig",
+    "Doc",
+    "EvalConfig",
+    "ExportConfig",
+    "PredictConfig",
+    "Range",
+    "RobustConfig",
+    "TrainConfig",
+    "Whole",
+]

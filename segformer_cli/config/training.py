@@ -1,0 +1,102 @@
+"""What `segformer train` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, Doc, Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Keys of `segformer train`. Defaults are the paper's recipe; presets say what differs."""
+
+    preset: Annotated[str | None, Doc("a recipe by name; default: chosen from weights and data, and said")] = None
+    variant: Annotated[str, Doc("b0 to b5")] = "b0"
+    weights: Annotated[str | None, Doc("where to start: WEIGHTS, or none; default: bN-imagenet if it can be had")] = (
+        None
+    )
+    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
+    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
+    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
+    iterations: Annotated[
+        int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
+    ] = None
+    epochs: Annotated[float | None, Doc("passes over the data, in place of iterations"), POSITIVE] = None
+    batch_size: Annotated[int, Doc("crops a step, those of all devices together"), COUNT] = 8
+    accumulate: Annotated[
+        int, Doc("parts in which a device's share of a step passes the network, to save memory"), COUNT
+    ] = 1
+    crop_size: Annotated[
+        tuple[int, int] | None,
+        Doc("height and width of a crop; default: 512, or the pictures' size if smaller"),
+        SIDES,
+    ] = None
+    lr: Annotated[float, Doc("peak learning rate of the encoder"), POSITIVE] = 6e-5
+    head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster"), NOT_NEGATIVE] = 10.0
+    weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms"), NOT_NEGATIVE] = 0.01
+    warmup: Annotated[
+        int | None, Doc("steps of linear warm-up; default: min(1500, 10 % of iterations)"), NOT_NEGATIVE
+    ] = None
+    poly_power: Annotated[float, Doc("of the polynomial decay of the learning rate to 0"), NOT_NEGATIVE] = 1.0
+    head_only: Annotated[int, Doc("first steps in which the head alone learns"), NOT_NEGATIVE] = 0
+    freeze: Annotated[
+        tuple[str, ...], Doc("parts that do not learn, as the state dict names them: encoder, encoder.stages.0 ...")
+    ] = ()
+    clip_norm: Annotated[float | None, Doc("largest norm of the whole gradient; default: any"), POSITIVE] = None
+    ema: Annotated[
+        float, Doc("decay of the running average of the weights, which is then what is scored and kept; 0: none"), RATE
+    ] = 0.0
+    drop_path: Annotated[float, Doc("stochastic depth of the last block, rising from 0"), RATE] = 0.1
+    dropout: Annotated[float, Doc("of whole channels before the classifier"), RATE] = 0.1
+    loss: Annotated[
+        str, Doc("ce, focal, ohem, dice, lovasz, bce (of one class); or a sum, as in `ce + 0.5*dice`")
+    ] = "ce"
+    label_smoothing: Annotated[
+        float, Doc("of cross-entropy: this much of the truth is spread over all classes"), RATE
+    ] = 0.0
+    class_weights: Annotated[
+        tuple[float, ...] | Literal["none", "auto"],
+        Doc("of the pixels' losses: one number a class; auto: more for classes of few pixels"),
+        POSITIVE,
+    ] = "none"
+    focal_gamma: Annotated[float, Doc("how much less focal loss counts pixels that are right"), NOT_NEGATIVE] = 2.0
+    ohem_threshold: Annotated[float, Doc("ohem counts pixels whose class has less than this probability"), SHARE] = 0.7
+    ohem_keep: Annotated[float, Doc("ohem counts at least this share of the pixels, the hardest"), SHARE] = 0.0625
+    loss_mean: Annotated[Literal["all", "valid"], Doc("average over all pixels (official code) or labelled ones")] = (
+        "all"
+    )
+    base_size: Annotated[
+        tuple[int, int] | None,
+        Doc("height and width a picture is fitted into before scaling; default: its own size"),
+        COUNT,
+    ] = None
+    scale_range: Annotated[tuple[float, float], Doc("random scale of a picture"), POSITIVE] = (0.5, 2.0)
+    cat_max_ratio: Annotated[float, Doc("largest share of one class in a crop, tried ten times"), SHARE] = 0.75
+    flip: Annotated[float, Doc("chance of a horizontal flip"), SHARE] = 0.5
+    photometric: Annotated[
+        Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
+    ] = "full"
+    eval_every: Annotated[
+        int | None, Doc("steps between validations; default: a tenth of the run, at least 50"), COUNT
+    ] = None
+    checkpoint_every: Annotated[
+        int | None, Doc("steps between writes of last.safetensors; default: as eval_every"), COUNT
+    ] = None
+    eval_limit: Annotated[int | None, Doc("validate on the first N images only"), COUNT] = None
+    patience: Annotated[
+        int | None, Doc("validations without a better mIoU after which a run ends; default: it does not"), COUNT
+    ] = None
+    log_every: Annotated[int, Doc("steps between lines of the log"), COUNT] = 10
+    workers: Annotated[
+        int | None, Doc("processes that read files; default: chosen from the machine's cores"), NOT_NEGATIVE
+    ] = None
+    seed: Annotated[int, Doc("of weights, order and augmentation"), NOT_NEGATIVE] = 0
+    deterministic: Annotated[bool, Doc("refuse operations whose result can differ between runs")] = False
+    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
+    precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
+    resume: Annotated[bool, Doc("go on with the newest unfinished run, or with the one that out names")] = False
+    out: Annotated[str | None, Doc("the run's folder; default: runs/train/<date>_<variant>_<data>_<n>")] = None
+    force: Annotated[bool, Doc("write into a folder that exists")] = False
+    offline: Annotated[bool, Doc("never touch the network")] = False

@@ -1,0 +1,1 @@
+"""Learning: one optimiser step after another, the loss it descends, and what of it must outlive the process."""

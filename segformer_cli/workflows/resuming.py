@@ -1,0 +1,86 @@
+"""Runs that go on: which one, and whether what is asked of it is what it was started with."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from segformer_cli.config import TrainConfig
+from segformer_cli.errors import SegFormerError, UsageError
+from segformer_cli.settings import changed, resolve, written_as_yaml
+from segformer_cli.workflows.runs import Run, is_finished
+
+FREE = frozenset(
+    ("resume", "out", "force", "offline", "workers", "device", "log_every", "checkpoint_every", "patience")
+)
+"""What a run may go on with otherwise: nothing here changes a step."""
+
+RUNS = Path("runs") / "train"
+
+
+def continued(config: TrainConfig) -> tuple[TrainConfig, Run | None]:
+    """The settings of the run that `config.resume` asks for, and the run; the config itself where it asks for none.
+
+    Settings of `config` at their default are those of the run.
+
+    Raises:
+        SegFormerError: there is no such run, or it is finished.
+        UsageError: a setting differs from that of the run.
+    """
+    if not config.resume:
+        return config, None
+    folder = run_to_resume(config.out)
+    stored = stored_config(folder)
+    asked = dataclasses.replace(stored, **(changed_values(config) | {"resume": True, "out": str(folder)}))
+    _refuse_changes(asked, stored, folder)
+    return asked, Run(folder)
+
+
+def run_to_resume(out: str | None) -> Path:
+    """The folder that `out` names, or the newest unfinished run below runs/train.
+
+    Raises:
+        SegFormerError: there is none, or it is finished.
+    """
+    if out is not None:
+        folder = Path(out)
+        if not (folder / "config.yaml").is_file():
+            raise SegFormerError(f"{out} is no run", where=str(folder.absolute()), hint="-o names the run's folder")
+        if is_finished(folder):
+            raise SegFormerError(
+                f"the run {folder.name} is finished: nothing is left to do",
+                where=str(folder),
+                hint=f"to train further from its weights: segformer train -w {folder}",
+            )
+        return folder
+    runs = [path.parent for path in RUNS.glob("*/config.yaml")] if RUNS.is_dir() else []
+    unfinished = [run for run in runs if Run(run).state.is_file() and not is_finished(run)]
+    if not unfinished:
+        raise SegFormerError(
+            "there is no unfinished run to go on with",
+            where=str(RUNS.absolute()),
+            hint="-o RUN names one that lies elsewhere",
+        )
+    return max(unfinished, key=lambda run: Run(run).state.stat().st_mtime)
+
+
+def stored_config(folder: Path) -> TrainConfig:
+    """The settings that a run was started with."""
+    return resolve(TrainConfig, file=folder / "config.yaml")
+
+
+def changed_values(config: TrainConfig) -> dict[str, Any]:
+    """The settings that are not at their default."""
+    return {key: getattr(config, key) for key in changed(config)}
+
+
+def _refuse_changes(asked: TrainConfig, stored: TrainConfig, folder: Path) -> None:
+    for field in dataclasses.fields(TrainConfig):
+        new, old = getattr(asked, field.name), getattr(stored, field.name)
+        if new != old and field.name not in FREE:
+            raise UsageError(
+                f"{field.name} is {written_as_yaml(new)}, the run was started with {written_as_yaml(old)}",
+                where=str(folder / "config.yaml"),
+                hint=f"leave it out; or fork: segformer train -w {folder} --set {field.name}={written_as_yaml(new)}",
+            )

@@ -1,0 +1,278 @@
+"""Runs that were killed, stopped or went wrong, and went on: as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from segformer_cli.config import TrainConfig
+from segformer_cli.data.sample import write_sample
+from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
+from segformer_cli.errors import SegFormerError, UsageError
+from segformer_cli.workflows import training
+from segformer_cli.workflows.runs import Run
+
+TIMES = ("seconds", "wait_s", "elapsed_s")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = tmp_path_factory.mktemp("data") / "scenes"
+    write_sample(root, {"train": 5, "val": 2}, (64, 96))
+    return f"cityscapes:{root}"
+
+
+def tiny(data: str, out: Path, **fields: object) -> TrainConfig:
+    values = {
+        "data": data, "weights": "none", "iterations": 8, "batch_size": 2, "crop_size": (32, 32), "workers": 0,
+        "lr": 1e-3, "warmup": 2, "eval_every": 4, "checkpoint_every": 2, "log_every": 1, "device": "cpu",
+        "ema": 0.9, "accumulate": 2, "out": str(out), **fields,
+    }
+    return TrainConfig(**values)  # type: ignore[arg-type]
+
+
+def logged(run: Path) -> list[dict[str, object]]:
+    """The log without its times."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    """Whether all that was saved is equal to the bit: the weights, their average, the optimiser's memory."""
+    for name in ("best", "last"):
+        ours, theirs = (load_model(Run(run).checkpoint(name)).state_dict() for run in (a, b))
+        if not all(torch.equal(ours[key], theirs[key]) for key in ours):
+            return False
+    ours, theirs = (Run(run).load_state()["trainer"] for run in (a, b))
+    for key in ("model", "average"):
+        if not all(torch.equal(ours[key][name], theirs[key][name]) for name in ours[key]):
+            return False
+    moments = [state["optimizer"]["state"] for state in (ours, theirs)]
+    return all(torch.equal(moments[0][i][key], moments[1][i][key]) for i in moments[0] for key in moments[0][i])
+
+
+@pytest.fixture(scope="module")
+def whole(scenes: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    training.train(tiny(scenes, run))
+    return run
+
+
+KILLED = """
+import os, signal, sys
+from segformer_cli.config import TrainConfig
+from segformer_cli.engine.training.trainer import Trainer
+from segformer_cli.workflows import runs, training
+
+moment, count, config = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3])
+
+def dying(function, after):
+    def call(*args, **kwargs):
+        call.times += 1
+        if call.times == count and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = function(*args, **kwargs)
+        if call.times == count and after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+    call.times = 0
+    return call
+
+if moment == "a step":
+    Trainer.step = dying(Trainer.step, True)
+elif moment == "a micro-batch":
+    Trainer._loss = dying(Trainer._loss, True)
+elif moment == "a checkpoint":
+    # Written to its temporary place, not yet moved to its own.
+    runs.torch.save = dying(runs.torch.save, True)
+training.train(config)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("moment", "count", "workers"), [("a step", 5, 0), ("a micro-batch", 13, 2), ("a checkpoint", 4, 0)]
+)
+def test_a_run_killed_at_any_moment_goes_on_to_the_very_weights_of_one_that_was_not(
+    scenes: str, tmp_path: Path, whole: Path, moment: str, count: int, workers: int
+) -> None:
+    config = tiny(scenes, tmp_path / "run", workers=workers)
+    line = [sys.executable, "-c", KILLED, moment, str(count), repr(config)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+    assert not (tmp_path / "run" / "report.html").exists()
+    result = training.train(TrainConfig(resume=True, out=str(tmp_path / "run"), workers=workers))
+    assert same_weights(tmp_path / "run", whole)
+    assert logged(tmp_path / "run") == logged(whole)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert not list((tmp_path / "run").rglob("*.part*"))
+    assert result.iterations == 8
+
+
+def test_a_run_that_was_stopped_by_a_signal_goes_on_alike(
+    scenes: str, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "train" / "one"
+    code = "from segformer_cli.config import TrainConfig\nfrom segformer_cli.workflows import training\n"
+    code += f"training.train({tiny(scenes, run)!r}, lambda step: print(step.done, flush=True))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != "3":
+        assert process.poll() is None
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert "Interrupted" in said
+    training.train(TrainConfig(resume=True))
+    assert same_weights(run, whole)
+    assert logged(run) == logged(whole)
+
+
+def test_going_on_reads_no_data_again(scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped_after(5, tiny(scenes, tmp_path / "run"), monkeypatch)
+    positions: list[int] = []
+    crop = training.TrainCrops._crop
+
+    def noted(self: training.TrainCrops, position: int, index: int) -> object:
+        positions.append(position)
+        return crop(self, position, index)
+
+    monkeypatch.setattr(training.TrainCrops, "_crop", noted)
+    training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
+    assert positions == list(range(8, 16))      # from the state after step 4 on
+
+
+def stopped_after(step: int, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends by an error after a step, as a crash would."""
+    go = Trainer.step
+
+    def failing(self: Trainer, *batch: torch.Tensor) -> Step:
+        if self.iteration == step:
+            raise KeyError("a crash")
+        return go(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", failing)
+        with pytest.raises(KeyError):
+            training.train(config)
+
+
+def test_a_changed_setting_is_named_with_both_values_and_the_way_to_fork(
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    stopped_after(3, tiny(scenes, run), monkeypatch)
+    with pytest.raises(UsageError, match=r"lr is 0.5, the run was started with 0.001") as caught:
+        training.train(TrainConfig(resume=True, out=str(run), lr=0.5))
+    assert f"segformer train -w {run} --set lr=0.5" in str(caught.value.hint)
+    training.train(TrainConfig(resume=True, out=str(run), workers=1, log_every=5))
+
+
+def test_there_is_nothing_to_resume_where_nothing_is_unfinished(
+    scenes: str, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SegFormerError, match="there is no unfinished run"):
+        training.train(TrainConfig(resume=True))
+    with pytest.raises(SegFormerError, match="is finished: nothing is left to do"):
+        training.train(TrainConfig(resume=True, out=str(whole)))
+    with pytest.raises(SegFormerError, match="is no run"):
+        training.train(TrainConfig(resume=True, out=str(tmp_path)))
+
+
+def test_a_state_that_is_damaged_says_so(scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    stopped_after(3, tiny(scenes, run), monkeypatch)
+    state = Run(run).state
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(SegFormerError, match=r"cannot read state.pt"):
+        training.train(TrainConfig(resume=True, out=str(run)))
+
+
+def diverging(at: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss is no number when step `at` is tried, so often."""
+    go, tried = Trainer._descend, []
+
+    def descend(self: Trainer, *batch: torch.Tensor) -> float:
+        loss = go(self, *batch)
+        if self.iteration == at and len(tried) < times:
+            tried.append(1)
+            return float("nan")
+        return loss
+
+    monkeypatch.setattr(Trainer, "_descend", descend)
+
+
+def test_a_loss_that_is_no_number_goes_back_to_the_last_state_and_on_with_other_crops(
+    scenes: str, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(5, 2, monkeypatch)
+    result = training.train(tiny(scenes, tmp_path / "run"))
+    assert result.iterations == 8
+    rows = logged(tmp_path / "run")
+    assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 9))
+    (note,) = [row["note"] for row in rows if "note" in row][-1:]
+    assert note == (
+        "the loss became nan at iteration 6: back to iteration 4, and on with other crops (2 of at most 3 times)"
+    )
+    assert rows[:4] == logged(whole)[:4]
+    assert next(row for row in rows if row.get("iteration") == 5) != logged(whole)[4]
+
+
+def test_a_loss_that_stays_no_number_ends_the_run_and_says_where(
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(5, 99, monkeypatch)
+    with pytest.raises(Diverged, match="the loss became nan at iteration 6"):
+        training.train(tiny(scenes, tmp_path / "run"))
+    state = Run(tmp_path / "run").load_state()
+    assert state["trainer"]["iteration"] == 4
+    assert all(tensor.isfinite().all() for tensor in state["trainer"]["model"].values())
+
+
+def test_patience_ends_a_run_that_gets_no_better(scenes: str, tmp_path: Path) -> None:
+    config = tiny(scenes, tmp_path / "run", lr=1e-12, ema=0.0, iterations=40, eval_every=1, patience=3)
+    result = training.train(config)
+    assert result.iterations == result.best_iteration + 3 < 40
+    with pytest.raises(SegFormerError, match="is finished"):
+        training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
+
+
+FULL = """
+import resource, sys
+from segformer_cli.config import TrainConfig
+from segformer_cli.workflows import runs, training
+
+save, times = runs.Run.save_state, []
+
+def saving(self, state):
+    times.append(1)
+    if len(times) == 3:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    save(self, state)
+
+runs.Run.save_state = saving
+training.train(eval(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_disk_that_is_full_ends_the_run_with_its_last_checkpoint_whole(
+    scenes: str, tmp_path: Path, whole: Path
+) -> None:
+    line = [sys.executable, "-c", FULL, repr(tiny(scenes, tmp_path / "run"))]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot write state.pt: " in done.stderr
+    assert Run(tmp_path / "run").load_state()["trainer"]["iteration"] == 2
+    assert not list((tmp_path / "run").rglob("*.part*"))
+    training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
+    assert same_weights(tmp_path / "run", whole)
