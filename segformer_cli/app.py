@@ -26,17 +26,19 @@ from segformer_cli.commands import (
     train,
     weights,
 )
-from segformer_cli.commands.console import Verdict, colour, follows
+from segformer_cli.commands.console import Verdict, colour
 from segformer_cli.commands.help_pages import Group, Page, epilog, markup_mode
 from segformer_cli.commands.options import EVERYWHERE
 from segformer_cli.errors import (
     EXIT_BUG,
     EnvironmentLacksError,
     Interrupted,
+    ProcessLost,
     SegFormerError,
     UsageError,
     did_you_mean,
 )
+from segformer_cli.processes import LAUNCHED, adopt_slurm, follows, leave_last_word
 from segformer_cli.report import as_text, report
 
 EXPECTED_ERRNOS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
@@ -86,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. Never raises."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _print_any_name()
+    adopt_slurm(os.environ)
     try:
         code = _run(arguments)
         if sys.stdout is not None:
@@ -155,7 +158,12 @@ def _told(error: SegFormerError) -> int:
         lines.append("where: " + _indented(error.where))
     if error.hint:
         lines.append(colour("hint: ", "1;36") + " " + _indented(error.hint))
-    print("\n".join(lines), file=sys.stderr)
+    text = "\n".join(lines)
+    # That others are gone is no cause: the process that was lost, or who started it, tells that.
+    if isinstance(error, ProcessLost) and LAUNCHED in os.environ:
+        return error.exit_code
+    if not leave_last_word(text, error.exit_code):
+        print(text, file=sys.stderr)
     return error.exit_code
 
 

@@ -4,6 +4,7 @@
     ├── DataError               1   a data set is not what its layout promises
     ├── ImageError              1   a picture or mask cannot be read or written
     ├── WeightsError            1   a file of weights cannot be used
+    ├── ProcessLost             1   another process of the same job is gone
     ├── UsageError              2   wrong usage
     │   └── ConfigError         2   a wrong key or value in a file, a variable, --set
     ├── CheckFailed             3   the check ran; its answer is no
@@ -58,6 +59,10 @@ class ImageError(SegFormerError):
 
 class WeightsError(SegFormerError):
     """A file of weights cannot be used."""
+
+
+class ProcessLost(SegFormerError):
+    """Another process that shares this one's work is gone."""
 
 
 class UsageError(SegFormerError):

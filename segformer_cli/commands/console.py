@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from segformer_cli.errors import SegFormerError
+from segformer_cli.processes import follows
 from segformer_cli.progress import Progress
 from segformer_cli.report import as_text, report
 
@@ -170,11 +171,6 @@ class Console(AbstractContextManager["Console"]):
         if self._bar is not None:
             self._bar.stop()
         self._bar, self._task, self._stage = None, None, None
-
-
-def follows() -> bool:
-    """Whether torchrun started this process beside one that speaks for all."""
-    return os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0"
 
 
 def plain_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> str:

@@ -12,10 +12,10 @@ import typer
 from segformer_cli.commands import options as o
 from segformer_cli.commands import score_options as so
 from segformer_cli.commands import score_tables
-from segformer_cli.commands.console import follows
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import EvalConfig
 from segformer_cli.errors import CheckFailed
+from segformer_cli.processes import follows
 
 if TYPE_CHECKING:
     from segformer_cli.workflows.scorecard import Evaluation

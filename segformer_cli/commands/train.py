@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import TrainConfig
+from segformer_cli.processes import are_several
 
 if TYPE_CHECKING:
     from segformer_cli.workflows.planning import TrainingPlan
@@ -27,12 +28,17 @@ EXAMPLES = epilog(
         "--seed",
         "--deterministic",
         "--precision",
+        "--nnodes",
+        "--rdzv-endpoint",
     ),
 )
 
 Resume = o.switch_option(
     "--resume", help="Go on with the newest unfinished run, or with -o RUN.", panel=o.HOW, hidden=False
 )
+Devices = o.text_option("--devices", metavar="N", help="Share each step among N GPUs, or processes.", panel=o.HOW)
+Nodes = o.text_option("--nnodes", metavar="N", help="Machines that take part.", panel=o.HOW, hidden=True)
+Endpoint = o.text_option("--rdzv-endpoint", metavar="HOST:PORT", help="Where they meet.", panel=o.HOW, hidden=True)
 Variant = o.text_option("--variant", metavar="NAME", help="b0 to b5.", panel=o.WHAT)
 Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data.", panel=o.HOW)
 Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
@@ -63,6 +69,9 @@ def train(
     deterministic: o.DeterministicOption = None,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
+    devices: Annotated[str | None, Devices] = None,
+    nnodes: Annotated[str | None, Nodes] = None,
+    rdzv_endpoint: Annotated[str | None, Endpoint] = None,
     resume: Annotated[bool | None, Resume] = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
@@ -81,16 +90,19 @@ def train(
         settings = o.settled(TrainConfig, context, console)
 
         from segformer_cli.model.named_weights import provenance
-        from segformer_cli.workflows import planning, resuming, training
+        from segformer_cli.workflows import launching, planning, resuming, training
+        from segformer_cli.workflows.runs import Run
 
-        if settings.resume:
-            run = resuming.run_to_resume(settings.out)
-            settings = o.settled(TrainConfig, context, console, file=run / "config.yaml")
-            settings = dataclasses.replace(settings, out=str(run))
-        elif settings.preset is None:
+        run = Run(resuming.run_to_resume(settings.out)) if settings.resume else None
+        if run is not None:
+            settings = o.settled(TrainConfig, context, console, file=run.folder / "config.yaml")
+        if settings.devices > 1 and not are_several() and not dry_run:
+            meeting = settings.nnodes, settings.rdzv_endpoint
+            raise typer.Exit(launching.launch(context.obj, settings.devices, *meeting, show=sys.stderr.write))
+        if settings.preset is None and run is None:
             preset = planning.default_preset(settings, console.progress)
             settings = o.settled(TrainConfig, context, console, preset=preset)
-        plan = planning.plan(settings, console.progress)
+        plan = planning.plan(settings, console.progress, run)
         if dry_run:
             console.done(_planned(plan), summary=str(plan))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, Doc, Precision
+from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, Doc, Precision, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,9 +14,10 @@ class TrainConfig:
 
     preset: Annotated[str | None, Doc("a recipe by name; default: chosen from weights and data, and said")] = None
     variant: Annotated[str, Doc("b0 to b5")] = "b0"
-    weights: Annotated[str | None, Doc("where to start: WEIGHTS, or none; default: bN-imagenet if it can be had")] = (
-        None
-    )
+    weights: Annotated[
+        str | None,
+        Doc("where to start: WEIGHTS, imagenet for the variant's own, or none; default: imagenet if it can be had"),
+    ] = None
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
@@ -33,8 +34,16 @@ class TrainConfig:
         Doc("height and width of a crop; default: 512, or the pictures' size if smaller"),
         SIDES,
     ] = None
-    lr: Annotated[float, Doc("peak learning rate of the encoder"), POSITIVE] = 6e-5
-    head_lr_multiplier: Annotated[float, Doc("the head learns this many times faster"), NOT_NEGATIVE] = 10.0
+    lr: Annotated[
+        float | None,
+        Doc("peak learning rate of the encoder; default: 6e-5 x batch_size / 16 from weights, 1e-3 from random ones"),
+        POSITIVE,
+    ] = None
+    head_lr_multiplier: Annotated[
+        float | None,
+        Doc("the head learns this many times faster; default: 10 from weights, 1 from random ones"),
+        NOT_NEGATIVE,
+    ] = None
     weight_decay: Annotated[float, Doc("AdamW's, on all but the encoder's norms"), NOT_NEGATIVE] = 0.01
     warmup: Annotated[
         int | None, Doc("steps of linear warm-up; default: min(1500, 10 % of iterations)"), NOT_NEGATIVE
@@ -58,7 +67,7 @@ class TrainConfig:
     ] = 0.0
     class_weights: Annotated[
         tuple[float, ...] | Literal["none", "auto"],
-        Doc("of the pixels' losses: one number a class; auto: more for classes of few pixels"),
+        Doc("of the pixels' losses: one number a class; auto: 1 / ln(1.02 + share of the pixels), as in ENet"),
         POSITIVE,
     ] = "none"
     focal_gamma: Annotated[float, Doc("how much less focal loss counts pixels that are right"), NOT_NEGATIVE] = 2.0
@@ -78,6 +87,14 @@ class TrainConfig:
     photometric: Annotated[
         Literal["full", "mild", "off"], Doc("the paper's colour distortion, brightness only, or none")
     ] = "full"
+    sampling: Annotated[
+        Literal["uniform", "rare"],
+        Doc("every picture as often, or each class as often: a picture that shows it, cropped around it"),
+    ] = "uniform"
+    folds: Annotated[
+        int | None, Doc("train on all images but a part, and validate on that, for each of so many parts"), Range(2)
+    ] = None
+    fold: Annotated[int | None, Doc("of the folds this one alone, counted from 1"), COUNT] = None
     eval_every: Annotated[
         int | None, Doc("steps between validations; default: a tenth of the run, at least 50"), COUNT
     ] = None
@@ -89,12 +106,20 @@ class TrainConfig:
         int | None, Doc("validations without a better mIoU after which a run ends; default: it does not"), COUNT
     ] = None
     log_every: Annotated[int, Doc("steps between lines of the log"), COUNT] = 10
+    track: Annotated[
+        tuple[Literal["tensorboard", "wandb", "mlflow"], ...], Doc("programs that are sent scores and pictures too")
+    ] = ()
     workers: Annotated[
         int | None, Doc("processes that read files; default: chosen from the machine's cores"), NOT_NEGATIVE
     ] = None
     seed: Annotated[int, Doc("of weights, order and augmentation"), NOT_NEGATIVE] = 0
     deterministic: Annotated[bool, Doc("refuse operations whose result can differ between runs")] = False
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
+    devices: Annotated[
+        int, Doc("processes on this machine that share each step, a GPU each, or the CPU's cores"), COUNT
+    ] = 1
+    nnodes: Annotated[str, Doc("machines that take part, N or MIN:MAX; start the same command on each")] = "1"
+    rdzv_endpoint: Annotated[str | None, Doc("HOST:PORT of one of them, where they meet")] = None
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     resume: Annotated[bool, Doc("go on with the newest unfinished run, or with the one that out names")] = False
     out: Annotated[str | None, Doc("the run's folder; default: runs/train/<date>_<variant>_<data>_<n>")] = None

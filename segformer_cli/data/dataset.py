@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from segformer_cli.data.pairs import Split
-from segformer_cli.data.sampler import AUGMENTATION, generator
+from segformer_cli.data.sampler import AUGMENTATION, Place, generator
 from segformer_cli.data.transforms import Augmentation, normalise, pad_to
 from segformer_cli.errors import SegFormerError
 
@@ -46,7 +46,7 @@ def start_worker(_: int) -> None:
 
 
 class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
-    """Augmented crops of a split; an item is asked for by its (position in the stream, index of the pair).
+    """Augmented crops of a split; an item is asked for by its place in the stream.
 
     An item is image (C, h, w) float32, normalised, and target (h, w) uint8 or int32 class ids; or the
     error of reading it, see `raising`.
@@ -68,17 +68,17 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor] | SegFormerError:
+    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor] | SegFormerError:
         try:
             return self._crop(*place)
         except SegFormerError as error:
             return error
 
-    def _crop(self, position: int, index: int) -> tuple[Tensor, Tensor]:
+    def _crop(self, position: int, index: int, wanted: int | None = None) -> tuple[Tensor, Tensor]:
         rng = generator(self.seed, AUGMENTATION, position)
         ignore = self.split.ignore_index
         image, target = self.split.read(self.split.pairs[index])
-        image, target = self.augmentation(image, target, ignore, rng)
+        image, target = self.augmentation(image, target, ignore, rng, wanted)
         bands, target = pad_to(
             normalise(image, self.mean, self.std), target, self.augmentation.crop_size, ignore
         )

@@ -17,13 +17,16 @@ from segformer_cli.resize import SizePolicy
 
 Photometric = Literal["full", "mild", "off"]
 
+TRIES = 10
+"""Boxes that a crop is chosen from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """The recipe of one training crop.
 
     `base_size` is the (height, width) a picture is fitted into before scaling, in either orientation;
-    None is its own size. `cat_max_ratio` bounds the share of one class in a crop, tried ten times.
+    None is its own size. `cat_max_ratio` bounds the share of one class in a crop, see `choose_crop`.
     """
 
     crop_size: tuple[int, int]
@@ -34,11 +37,15 @@ class Augmentation:
     photometric: Photometric = "full"
 
     def __call__(
-        self, image: Picture, target: Ids, ignore_index: int, rng: np.random.Generator
+        self, image: Picture, target: Ids, ignore_index: int, rng: np.random.Generator, wanted: int | None = None
     ) -> tuple[Picture, Ids]:
-        """One crop of the scaled picture and its target; smaller than `crop_size` where the picture is."""
+        """One crop of the scaled picture and its target; smaller than `crop_size` where the picture is.
+
+        Args:
+            wanted: a class that is to be in it, see `choose_crop`.
+        """
         image, target = self._scaled(image, target, rng)
-        box = choose_crop(target, self.crop_size, self.cat_max_ratio, ignore_index, rng)
+        box = choose_crop(target, self.crop_size, self.cat_max_ratio, ignore_index, rng, wanted)
         image, target = image[box], target[box]
         if rng.random() < self.flip:
             image, target = image[:, ::-1], target[:, ::-1]
@@ -57,26 +64,49 @@ class Augmentation:
 
 
 def choose_crop(
-    target: Ids, crop_size: tuple[int, int], cat_max_ratio: float, ignore_index: int, rng: np.random.Generator
+    target: Ids,
+    crop_size: tuple[int, int],
+    cat_max_ratio: float,
+    ignore_index: int,
+    rng: np.random.Generator,
+    wanted: int | None = None,
 ) -> tuple[slice, slice]:
-    """Rows and columns of a crop in which no class covers `cat_max_ratio` of the labelled pixels.
+    """Rows and columns of a crop of two classes or more, none of which covers `cat_max_ratio` of the labelled pixels.
 
-    Ten boxes are tried; the last is taken if none passes. A target smaller than the crop is taken whole.
+    Ten boxes are tried; an eleventh is taken, whatever it shows, if none passes. A target smaller than the crop is
+    taken whole.
+
+    Args:
+        wanted: a class whose pixels, where there are any, the boxes are drawn around: one of them lies in the middle
+            half of each, as far as the border allows.
     """
-    height, width = (min(side, crop) for side, crop in zip(target.shape, crop_size, strict=True))
-    box = slice(0, height), slice(0, width)
-    for _ in range(10):
-        top = int(rng.integers(0, target.shape[0] - height + 1))
-        left = int(rng.integers(0, target.shape[1] - width + 1))
-        box = slice(top, top + height), slice(left, left + width)
-        if cat_max_ratio >= 1.0:
-            break
+    size_hw = min(target.shape[0], crop_size[0]), min(target.shape[1], crop_size[1])
+    around = None if wanted is None else np.flatnonzero(target == wanted)
+    box = _random_box(target, size_hw, around, rng)
+    for _ in range(TRIES if cat_max_ratio < 1.0 else 0):
         counts = np.bincount(target[box].ravel(), minlength=ignore_index + 1)
         counts[ignore_index] = 0
-        present = np.count_nonzero(counts)
-        if present > 1 and counts.max() < cat_max_ratio * counts.sum():
+        if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < cat_max_ratio:
             break
+        box = _random_box(target, size_hw, around, rng)
     return box
+
+
+def _random_box(
+    target: Ids, size_hw: tuple[int, int], around: NDArray[np.int64] | None, rng: np.random.Generator
+) -> tuple[slice, slice]:
+    """A box anywhere in the target, or about one of the pixels `around`, counted row by row."""
+    (rows, columns), (height, width) = target.shape, size_hw
+    if around is None or not len(around):
+        top = int(rng.integers(0, rows - height + 1))
+        left = int(rng.integers(0, columns - width + 1))
+    else:
+        row, column = divmod(int(around[rng.integers(0, len(around))]), columns)
+        # Not in the very middle: the network would learn that there is where such things are.
+        top = row - height // 2 + int(rng.integers(-(height // 4), height // 4 + 1))
+        left = column - width // 2 + int(rng.integers(-(width // 4), width // 4 + 1))
+        top, left = min(max(top, 0), rows - height), min(max(left, 0), columns - width)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def distort_colours(image: Picture, rng: np.random.Generator, *, full: bool = True) -> Picture:
@@ -92,27 +122,33 @@ def distort_colours(image: Picture, rng: np.random.Generator, *, full: bool = Tr
     contrast_first = rng.random() < 0.5
     if contrast_first and rng.random() < 0.5:
         image = _affine(image, rng.uniform(0.5, 1.5), 0.0)
-    saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else None
-    hue = int(rng.integers(-18, 18)) if rng.random() < 0.5 else None
-    if saturation is not None or hue is not None:
-        image = _shift_hsv(image, saturation, hue)
+    if rng.random() < 0.5:
+        image = _changed_band(image, 1, _affine_table(rng.uniform(0.5, 1.5), 0.0))
+    if rng.random() < 0.5:
+        shift = int(rng.integers(-18, 18))
+        image = _changed_band(image, 0, ((np.arange(256) + shift) % 180).astype(np.uint8))
     if not contrast_first and rng.random() < 0.5:
         image = _affine(image, rng.uniform(0.5, 1.5), 0.0)
     return image
 
 
 def _affine(image: Picture, factor: float, offset: float) -> Picture:
-    """`image * factor + offset`, clipped and truncated, by a table of the 256 values."""
+    return np.asarray(cv2.LUT(image, _affine_table(factor, offset)), np.uint8)
+
+
+def _affine_table(factor: float, offset: float) -> NDArray[np.uint8]:
+    """(256,) `value * factor + offset`, clipped and truncated."""
     table = np.clip(np.arange(256, dtype=np.float32) * np.float32(factor) + np.float32(offset), 0, 255)
-    return np.asarray(cv2.LUT(image, table.astype(np.uint8)), np.uint8)
+    return np.asarray(table, np.uint8)
 
 
-def _shift_hsv(image: Picture, saturation: float | None, hue: int | None) -> Picture:
+def _changed_band(image: Picture, band: int, table: NDArray[np.uint8]) -> Picture:
+    """The picture with hue (0), saturation (1) or value (2) looked up in a table.
+
+    Back in RGB after each, as the released code does: what that rounds off is part of the distortion.
+    """
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    if saturation is not None:
-        hsv[..., 1] = _affine(np.ascontiguousarray(hsv[..., 1]), saturation, 0.0)
-    if hue is not None:
-        hsv[..., 0] = cv2.LUT(np.ascontiguousarray(hsv[..., 0]), ((np.arange(256) + hue) % 180).astype(np.uint8))
+    hsv[..., band] = cv2.LUT(np.ascontiguousarray(hsv[..., band]), table)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 

@@ -67,8 +67,12 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
 
 def default_workers() -> int:
     """Reading processes for training: one a core but one for the network, at most 8; none on a single core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(0, cores - 1))
+    return min(8, max(0, cores() - 1))
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, distributed
 
-from segformer_cli.errors import SegFormerError
+from segformer_cli.errors import ProcessLost, SegFormerError
 
 Found = TypeVar("Found")
 
@@ -86,6 +86,26 @@ def process_group() -> Iterator[Group]:
         yield Group(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def losing_none() -> Iterator[None]:
+    """Around work that processes share: where another of them is gone, that is what is told.
+
+    Raises:
+        ProcessLost: a connection to another process broke.
+    """
+    try:
+        yield
+    except (distributed.DistError, RuntimeError) as error:
+        broken = "gloo" in str(error).lower() or "connection" in str(error).lower()
+        if not distributed.is_initialized() or not (broken or isinstance(error, distributed.DistError)):
+            raise
+        raise ProcessLost(
+            "another process of this job is gone",
+            where=f"process {distributed.get_rank()}",
+            hint="its own output says why; segformer train --resume goes on, with any number of devices",
+        ) from error
 
 
 def own_device(device: torch.device) -> torch.device:

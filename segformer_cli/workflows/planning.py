@@ -7,10 +7,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics, count_classes
+from segformer_cli.data.folding import fold_of
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import choose_device, default_workers, keep_freed_memory
@@ -29,6 +32,23 @@ from segformer_cli.workflows.runs import Run
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
 CROP = 512
 LEAST_BETWEEN_EVALS = 50
+LOOKED_AT = 9
+"""Pictures whose sizes say how large a crop can be."""
+
+IMAGENET = "imagenet"
+"""As weights: the encoder of the variant that was trained on ImageNet, without which a recipe is another one."""
+
+PAPER_PRESETS = {"ade20k": "ade20k-512", "cityscapes": "cityscapes-1024", "coco-stuff164k": "coco-stuff-512"}
+"""By layout: the paper's run on its own data sets; B5 on ADE20K has another."""
+
+LR_A_CROP = 6e-5 / 16
+"""From pretrained weights: the paper's rate is for 16 crops a step."""
+
+LR_FROM_RANDOM = 1e-3
+"""From random weights, for encoder and head alike: our own trials on CamVid (docs/decisions/0004)."""
+
+NAMED_WEIGHTS = 12
+"""Class weights that a plan shows one by one; of more, the ends."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +63,13 @@ class TrainingPlan:
     seconds_per_step: float
     run: Run | None = None
     """The run that goes on."""
+    statistics: ClassStatistics | None = None
+    """Of the pictures to train on, where rare classes are to be drawn more often."""
 
     def __str__(self) -> str:
         config = self.config
         height, width = config.crop_size or (CROP, CROP)
-        assert config.iterations is not None
+        assert config.iterations is not None and config.lr is not None
         minutes = config.iterations * self.seconds_per_step / 60
         lines = [
             f"{config.variant} on {self.train.data}: {len(self.train)} images to train, {len(self.val)} to validate, "
@@ -55,8 +77,14 @@ class TrainingPlan:
             f"start: {self.start}",
             f"recipe: {config.preset or 'as configured'}, lr {config.lr:g}, {config.iterations} iterations of "
             f"{config.batch_size} crops of {height} x {width}, on {config.device}",
-            f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s",
         ]
+        if config.folds is not None and self.val.note:
+            lines.insert(1, self.val.note)
+        if config.sampling == "rare":
+            lines.append("sampling: each class as often as another, crops around it")
+        if isinstance(config.class_weights, tuple):
+            lines.append(f"class weights: {_said_of_weights(config.class_weights, self.train.class_names)}")
+        lines.append(f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s")
         if minutes > 3 and config.data == "sample":
             lines.append("(for a quick look add --iterations 20)")
         return "\n".join(lines)
@@ -68,56 +96,89 @@ def default_preset(config: TrainConfig, progress: ProgressListener = ignore_prog
         return "sample"
     if config.weights == "none":
         return "scratch"
-    if config.weights is None and layout_name(config.data) == "cityscapes":
-        return "cityscapes-1024"
-    if config.weights is None and _pretrained_or_none(config, progress) is None:
-        return "scratch"
+    if config.weights is None:
+        layout = layout_name(config.data)
+        if layout in PAPER_PRESETS:
+            return "ade20k-640" if (layout, config.variant) == ("ade20k", "b5") else PAPER_PRESETS[layout]
+        if _pretrained_or_none(config, progress) is None:
+            return "scratch"
     return "finetune"
 
 
-def plan(config: TrainConfig, progress: ProgressListener = ignore_progress) -> TrainingPlan:
+def plan(
+    config: TrainConfig, progress: ProgressListener = ignore_progress, run: Run | None = None
+) -> TrainingPlan:
     """What `train` would do with a config: data found, weights found, defaults filled in, a step measured.
+
+    Args:
+        run: the run to go on with, where `config` holds all its settings, and those that are to change.
 
     Raises:
         DataError, WeightsError, UsageError: something asked for is not there or has no meaning.
     """
-    config, run = continued(checked(config))
+    config = checked(config)
+    if config.resume:
+        config, run = continued(config, run)
     get_variant(config.variant)
     if config.out and run is None:
         refuse_unwritable([Path(config.out) / "config.yaml"], force=True)
+    _refuse_contradictions(config)
+    device = choose_device(config.device)
+    train, val = _splits(config)
+    checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")
+    if run is None:
+        # The name of what was found, so that who repeats the run starts from the same.
+        config = dataclasses.replace(config, weights="none" if checkpoint is None else start)
+    if checkpoint is not None:
+        check_variant(checkpoint, config.variant)
+    statistics = _statistics(config, train, run, progress)
+    config = _filled(config, train, device, checkpoint is not None, statistics)
+    keep_freed_memory()
+    seconds = _measure_step(config, len(train.class_names), device)
+    drawn_from = statistics if config.sampling == "rare" else None
+    return TrainingPlan(config, train, val.first(config.eval_limit), start, checkpoint, seconds, run, drawn_from)
+
+
+def _refuse_contradictions(config: TrainConfig) -> None:
     low, high = config.scale_range
     if low > high:
         raise UsageError(f"scale_range is {low:g} to {high:g}", hint="give the smaller number first")
-    device = choose_device(config.device)
-    train = open_data(config.data, "train", image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
-    val = open_data(config.data, "val", image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
+    if config.iterations is not None and config.epochs is not None:
+        raise UsageError("--iterations and --epochs are both given", hint="give one of them")
+    if config.fold is not None and config.fold > (config.folds or 0):
+        raise UsageError(f"fold is {config.fold} of {config.folds or 'no'} folds", hint="folds says how many there are")
+    if config.folds is not None and config.fold is None:
+        hint = "workflows.folds.cross_validate trains them all, `segformer train --folds N` too; fold=1 is the first"
+        raise UsageError(f"folds is {config.folds}, and this is one training", hint=hint)
+
+
+def _splits(config: TrainConfig) -> tuple[Split, Split]:
+    """What is trained and validated on, all of it labelled."""
+    endings = {"image_suffix": config.image_suffix, "mask_suffix": config.mask_suffix}
+    train, val = (open_data(config.data, split, **endings) for split in ("train", "val"))
     for split in (train, val):
         if not split.labelled:
             raise DataError(f"split {split.name!r} of {split.data} has no labels", where=str(split.root))
-    checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")
-    if checkpoint is not None:
-        check_variant(checkpoint, config.variant)
-    config = _filled(config, train, device)
-    keep_freed_memory()
-    seconds = _measure_step(config, len(train.class_names), device)
-    return TrainingPlan(config, train, val.first(config.eval_limit), start, checkpoint, seconds, run)
+    if config.folds is None or config.fold is None:
+        return train, val
+    return fold_of(train, val, config.folds, config.fold)
 
 
 def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint | None, str]:
     """The weights a training starts from, None for random ones, and the words for it."""
+    name = f"{config.variant}-{IMAGENET}"
     if config.weights == "none":
         return None, "random weights"
-    if config.weights is not None:
-        return load_checkpoint_from(config.weights, offline=config.offline, progress=progress), config.weights
-    if config.data == "sample":
-        return None, "random weights (the drawn scenes need no others)"
-    name = f"{config.variant}-imagenet"
-    if config.preset is not None and config.preset.startswith("cityscapes"):
+    if config.weights == IMAGENET:
         try:
             return load_checkpoint_from(name, offline=config.offline, progress=progress), name
         except EnvironmentLacksError as error:
             hint = "add -w none to train from scratch"
             raise EnvironmentLacksError(error.message, where=error.where, hint=hint) from error
+    if config.weights is not None:
+        return load_checkpoint_from(config.weights, offline=config.offline, progress=progress), config.weights
+    if config.data == "sample":
+        return None, "random weights (the drawn scenes need no others)"
     checkpoint = _pretrained_or_none(config, progress)
     if checkpoint is None:
         return None, f"random weights, since {name} could not be had"
@@ -126,28 +187,50 @@ def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint 
 
 def _pretrained_or_none(config: TrainConfig, progress: ProgressListener) -> Checkpoint | None:
     try:
-        return load_checkpoint_from(f"{config.variant}-imagenet", offline=config.offline, progress=progress)
+        return load_checkpoint_from(f"{config.variant}-{IMAGENET}", offline=config.offline, progress=progress)
     except (EnvironmentLacksError, WeightsError):
         return None
 
 
-def _filled(config: TrainConfig, train: Split, device: torch.device) -> TrainConfig:
-    """The config with what depends on data and machine decided."""
-    if config.iterations is not None and config.epochs is not None:
-        raise UsageError("--iterations and --epochs are both given", hint="give one of them")
-    iterations = config.iterations
+def _statistics(
+    config: TrainConfig, train: Split, run: Run | None, progress: ProgressListener
+) -> ClassStatistics | None:
+    """What the masks hold of each class, where that is asked for; a run that goes on has it from its beginning."""
+    if run is not None:
+        return ClassStatistics.load(run.folder / STATISTICS, train) if config.sampling == "rare" else None
+    if config.sampling != "rare" and config.class_weights != "auto":
+        return None
+    found = count_classes(train, default_workers() if config.workers is None else config.workers, progress)
+    if not found.pixels.any():
+        raise DataError(f"no pixel of split {train.name!r} is labelled", where=str(train.root))
+    return found
+
+
+def _filled(
+    config: TrainConfig, train: Split, device: torch.device, pretrained: bool, statistics: ClassStatistics | None
+) -> TrainConfig:
+    """The config with what depends on data, start and machine decided."""
+    iterations, batch_size = config.iterations, config.batch_size
     if iterations is None and config.epochs is not None:
-        iterations = max(1, round(config.epochs * len(train) / config.batch_size))
+        iterations = max(1, round(config.epochs * len(train) / batch_size))
     elif iterations is None:
-        iterations = min(max(EPOCHS * len(train) // config.batch_size, FEWEST), MOST)
+        iterations = min(max(EPOCHS * len(train) // batch_size, FEWEST), MOST)
     eval_every = config.eval_every or min(iterations, max(LEAST_BETWEEN_EVALS, iterations // 10))
+    lr, multiplier = (LR_A_CROP * batch_size, 10.0) if pretrained else (LR_FROM_RANDOM, 1.0)
+    weights = config.class_weights
+    if weights == "auto":
+        assert statistics is not None
+        weights = tuple(round(float(weight), 4) for weight in statistics.weights())
     return dataclasses.replace(
         config,
         iterations=iterations,
         epochs=None,
+        lr=lr if config.lr is None else config.lr,
+        head_lr_multiplier=multiplier if config.head_lr_multiplier is None else config.head_lr_multiplier,
         # A run cut short for a look still reaches its peak rate.
         warmup=min(config.warmup, iterations // 2) if config.warmup is not None else min(1500, iterations // 10),
         crop_size=config.crop_size or _crop_for(train),
+        class_weights=weights,
         eval_every=eval_every,
         checkpoint_every=config.checkpoint_every or eval_every,
         workers=config.workers if config.workers is not None else default_workers(),
@@ -156,15 +239,25 @@ def _filled(config: TrainConfig, train: Split, device: torch.device) -> TrainCon
 
 
 def _crop_for(train: Split) -> tuple[int, int]:
-    """512 x 512, each side cut to what the first picture has, rounded up as the network wants it."""
-    image, _ = train.read(train.pairs[0])
-    height, width = (min(CROP, -(-side // ALIGN) * ALIGN) for side in image.shape[:2])
+    """512 x 512, each side cut to that of the pictures in the middle, rounded up as the network wants it."""
+    sizes = [train.read(pair)[0].shape[:2] for pair in train.spread(LOOKED_AT).pairs]
+    height, width = (min(CROP, -(-int(side) // ALIGN) * ALIGN) for side in np.median(sizes, axis=0))
     return height, width
+
+
+def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:
+    """Each with its class, the heaviest first; of many, the ends."""
+    order = sorted(range(len(names)), key=lambda index: -weights[index])
+    said = [f"{names[index]} {weights[index]:.2f}" for index in order]
+    if len(said) > NAMED_WEIGHTS:
+        said[NAMED_WEIGHTS // 2 : -NAMED_WEIGHTS // 2] = ["..."]
+    return ", ".join(said)
 
 
 def recipe_of(config: TrainConfig) -> Recipe:
     """What a step needs of a config whose defaults are filled in."""
-    assert config.iterations is not None and config.warmup is not None and config.lr is not None
+    assert config.iterations is not None and config.warmup is not None
+    assert config.lr is not None and config.head_lr_multiplier is not None
     return Recipe(
         iterations=config.iterations,
         warmup=config.warmup,
@@ -187,6 +280,8 @@ def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Cr
         UsageError: it is no sum of known losses, or the weights are not one a class.
     """
     weights = None
+    if config.class_weights == "auto":
+        raise ValueError("class_weights is auto: `plan` puts numbers in its place")
     if isinstance(config.class_weights, tuple):
         if len(config.class_weights) != num_classes:
             raise UsageError(

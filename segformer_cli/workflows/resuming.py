@@ -12,29 +12,29 @@ from segformer_cli.settings import changed, resolve, written_as_yaml
 from segformer_cli.workflows.runs import Run, is_finished
 
 FREE = frozenset(
-    ("resume", "out", "force", "offline", "workers", "device", "log_every", "checkpoint_every", "patience")
+    ("resume", "out", "force", "offline", "workers", "device", "devices", "nnodes", "rdzv_endpoint", "log_every",
+     "checkpoint_every", "patience")
 )
 """What a run may go on with otherwise: nothing here changes a step."""
 
 RUNS = Path("runs") / "train"
 
 
-def continued(config: TrainConfig) -> tuple[TrainConfig, Run | None]:
-    """The settings of the run that `config.resume` asks for, and the run; the config itself where it asks for none.
+def continued(config: TrainConfig, run: Run | None = None) -> tuple[TrainConfig, Run]:
+    """The settings of a run that goes on, and the run.
 
-    Settings of `config` at their default are those of the run.
+    Args:
+        run: None finds the one that `config` means; settings at their default are then the run's.
 
     Raises:
         SegFormerError: there is no such run, or it is finished.
         UsageError: a setting differs from that of the run.
     """
-    if not config.resume:
-        return config, None
-    folder = run_to_resume(config.out)
+    folder = run_to_resume(config.out) if run is None else run.folder
     stored = stored_config(folder)
-    asked = dataclasses.replace(stored, **(changed_values(config) | {"resume": True, "out": str(folder)}))
+    asked = config if run is not None else dataclasses.replace(stored, **changed_values(config))
     _refuse_changes(asked, stored, folder)
-    return asked, Run(folder)
+    return dataclasses.replace(asked, out=str(folder)), Run(folder)
 
 
 def run_to_resume(out: str | None) -> Path:

@@ -23,17 +23,44 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 import segformer_cli
 from segformer_cli.atomic import replacing
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.pairs import Split
 from segformer_cli.errors import SegFormerError
-from segformer_cli.model.checkpoint import checkpoint_of, save_checkpoint
+from segformer_cli.model.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.settings import to_yaml
+from segformer_cli.workflows.run_list import (
+    CHECKPOINTS,
+    COMMAND,
+    CONFIG,
+    LOG,
+    METRICS,
+    PREVIEWS,
+    REPORT,
+    STATE,
+    is_finished,
+)
 
-LOG, METRICS, REPORT = "log.jsonl", "metrics.csv", "report.html"
+__all__ = [
+    "LOG",
+    "METRICS",
+    "REPORT",
+    "Run",
+    "command_line",
+    "environment",
+    "fingerprint",
+    "is_finished",
+    "weights_fingerprint",
+]
+
+DATA, ENVIRONMENT = "data.json", "environment.json"
+CURVES, TRACKERS = "curves.png", "trackers.json"
+TRACKED = ("tensorboard", "wandb")
+"""Folders of trackers that keep their files in the run's own."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,7 @@ class Run:
             )
         fresh = not folder.exists()
         try:
-            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SegFormerError(f"cannot make the folder {folder}: {error.strerror}", where=str(folder)) from error
         return cls(folder, fresh)
@@ -76,7 +103,7 @@ class Run:
 
     def checkpoint(self, name: str) -> Path:
         """The path of checkpoints/<name>.safetensors."""
-        return self.folder / "checkpoints" / f"{name}.safetensors"
+        return self.folder / CHECKPOINTS / f"{name}.safetensors"
 
     def save(self, name: str, model: SegFormer) -> None:
         """The network, written over checkpoints/<name>.safetensors in one move."""
@@ -111,18 +138,41 @@ class Run:
     @property
     def state(self) -> Path:
         """The path of checkpoints/state.pt."""
-        return self.folder / "checkpoints" / "state.pt"
+        return self.folder / CHECKPOINTS / STATE
 
-    def describe(self, config: TrainConfig, splits: Mapping[str, Split]) -> None:
-        """Writes config.yaml, command.txt, environment.json and data.json; what an earlier run left there goes."""
-        for checkpoint in (self.checkpoint("best"), self.checkpoint("last"), self.state):
-            checkpoint.unlink(missing_ok=True)
-        for old in (LOG, METRICS, REPORT):
-            (self.folder / old).unlink(missing_ok=True)
-        self.write_text("config.yaml", to_yaml(config))
-        self.write_text("command.txt", command_line() + "\n")
-        self.write_text("environment.json", json.dumps(environment(), indent=1))
-        self.write_text("data.json", json.dumps({name: fingerprint(split) for name, split in splits.items()}, indent=1))
+    def decisions(self) -> dict[str, Any]:
+        """What of `state.pt` was found out at run time; empty where there is no such file, or none that can be read."""
+        try:
+            state = torch.load(self.state, map_location="cpu", weights_only=True, mmap=True)
+            return dict(state["trainer"]["decisions"])
+        except (OSError, RuntimeError, EOFError, UnpicklingError, KeyError, ValueError):
+            return {}
+
+    def describe(
+        self,
+        config: TrainConfig,
+        splits: Mapping[str, Split],
+        start: str | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        """Writes config.yaml, command.txt, environment.json and data.json; what an earlier run left there goes.
+
+        Args:
+            start: the words for the weights it starts from, which are those of `checkpoint`; None: it is not known.
+        """
+        for old in (self.checkpoint("best"), self.checkpoint("last"), self.state):
+            old.unlink(missing_ok=True)
+        for name in (LOG, METRICS, REPORT, CURVES, TRACKERS):
+            (self.folder / name).unlink(missing_ok=True)
+        for name in (PREVIEWS, *TRACKED):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        data = {name: fingerprint(split) for name, split in splits.items()}
+        if start is not None:
+            data["weights"] = weights_fingerprint(start, checkpoint)
+        self.write_text(CONFIG, to_yaml(config))
+        self.write_text(COMMAND, command_line() + "\n")
+        self.write_text(ENVIRONMENT, json.dumps(environment(), indent=1))
+        self.write_text(DATA, json.dumps(data, indent=1))
 
     def write_text(self, name: str, text: str) -> None:
         """The text, written over <name> in one move."""
@@ -143,9 +193,12 @@ class Run:
         self._append(METRICS, text.getvalue())
 
     def cut_back(self, iteration: int) -> None:
-        """The logs without what came after a step, as they were when it ended; and no half-written file left."""
+        """Logs and previews without what came after a step; and no half-written file left."""
         for torn in self.folder.rglob(".*.part*"):
             torn.unlink(missing_ok=True)
+        for at, preview in self.previews().items():
+            if at > iteration:
+                preview.unlink(missing_ok=True)
         rows = self._lines(LOG)
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
         self.write_text(LOG, "".join(kept))
@@ -155,6 +208,11 @@ class Run:
             self.write_text(METRICS, header + "".join(kept))
         else:
             (self.folder / METRICS).unlink(missing_ok=True)
+
+    def previews(self) -> dict[int, Path]:
+        """The pictures of validations by their iteration, the first one first."""
+        found = {path.stem.removeprefix("iteration_"): path for path in self.folder.glob(f"{PREVIEWS}/iteration_*.png")}
+        return dict(sorted((int(at), path) for at, path in found.items() if at.isdigit()))
 
     def _lines(self, name: str) -> list[str]:
         path = self.folder / name
@@ -167,11 +225,6 @@ class Run:
                 file.write(text)
         except OSError as error:
             raise SegFormerError(f"cannot write {name}: {error.strerror or error}", where=str(path)) from error
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a run came to its end: its report is the last thing written."""
-    return (folder / REPORT).is_file()
 
 
 def command_line(otherwise: str = "config.yaml holds the settings") -> str:
@@ -193,6 +246,7 @@ def environment() -> dict[str, object]:
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cuda": torch.version.cuda,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
@@ -213,6 +267,24 @@ def fingerprint(split: Split) -> dict[str, object]:
     }
 
 
+def weights_fingerprint(start: str, checkpoint: Checkpoint | None) -> dict[str, object]:
+    """What identifies the weights that a run starts from: their name, and a hash of every tensor; none of random ones.
+
+    The same tensors in another file or format have the same hash.
+    """
+    return {"start": start, "sha256_of_tensors": None if checkpoint is None else tensors_sha256(checkpoint.tensors)}
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of the names, types, shapes and bits of tensors, in whatever order they come."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def _next_folder(config: TrainConfig) -> Path:
     data = re.sub(r"[^\w-]+", "-", Path(config.data.split(":")[-1]).name or "data")
     top = Path("runs") / "train"
@@ -222,6 +294,6 @@ def _next_folder(config: TrainConfig) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
-        (folder / "checkpoints").mkdir()
+        (folder / CHECKPOINTS).mkdir()
         return folder
     raise SegFormerError("there are too many runs of today", where=str(top))

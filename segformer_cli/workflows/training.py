@@ -18,18 +18,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.class_statistics import STATISTICS
 from segformer_cli.data.dataset import TrainCrops, joined, raising, start_worker
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.device import choose_device, choose_dtype, seed_everything
-from segformer_cli.engine.distributed import Group, own_device, process_group
+from segformer_cli.engine.distributed import Group, losing_none, own_device, process_group
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, start_from
 from segformer_cli.engine.protocol import choose_protocol
 from segformer_cli.engine.scoring import Pace, score_split
 from segformer_cli.engine.training.trainer import Decisions, Diverged, Step, Trainer
-from segformer_cli.errors import Interrupted
+from segformer_cli.errors import Interrupted, SegFormerError, UsageError
 from segformer_cli.model.checkpoint import ModelConfig, load_checkpoint, network_from
 from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
 from segformer_cli.model.segformer import SegFormer
@@ -40,6 +41,9 @@ from segformer_cli.workflows.planning import CROP, TrainingPlan, criterion_of, p
 from segformer_cli.workflows.runs import REPORT, Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 from segformer_cli.workflows.training_report import write_training_report
+
+Batch = tuple[Tensor, Tensor]
+"""Pictures (B, C, H, W) and targets (B, H, W)."""
 
 SETBACKS = 3
 """How often a run whose loss is no longer a number goes back to its last good state."""
@@ -77,13 +81,14 @@ def train(
         Interrupted: it was stopped, and can go on.
         SegFormerError: the run folder exists, or the loss is no longer a number.
     """
-    with listening(progress) as listener, process_group() as group:
+    with listening(progress) as listener, process_group() as group, losing_none():
         planned = group.agreed(lambda: plan(config, listener)) if isinstance(config, TrainConfig) else config
         return _train(planned, listener if group.leads else ignore_progress, group)
 
 
 def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> TrainingResult:
     config = planned.config
+    _refuse_shares(config, group)
     seed_everything(config.seed, deterministic=config.deterministic)
     run = planned.run or (group.gathered(Run.new(config) if group.leads else None)[0])
     assert run is not None
@@ -91,6 +96,21 @@ def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> T
         state = run.load_state() if planned.run else None
         training = group.agreed(lambda: _Training(planned, run, progress, group, state))
         return training.go()
+
+
+def _refuse_shares(config: TrainConfig, group: Group) -> None:
+    """An error where there are fewer crops than processes and parts to give them to, or no processes to share."""
+    if config.devices > 1 and group.size == 1:
+        raise UsageError(
+            f"devices is {config.devices}, and this is one process",
+            hint=f"segformer train --devices {config.devices} starts them, as does torchrun",
+        )
+    if config.batch_size < group.size * config.accumulate:
+        raise UsageError(
+            f"a step of {config.batch_size} crops cannot be cut into {config.accumulate} parts on each of "
+            f"{group.size} devices",
+            hint="a larger --batch-size, or fewer devices or parts",
+        )
 
 
 class _Training:
@@ -122,6 +142,8 @@ class _Training:
         if state is None:
             if group.leads:
                 run.describe(self.config, {"train": planned.train, "val": planned.val})
+                if planned.statistics is not None:
+                    planned.statistics.save(run.folder / STATISTICS)
                 self._save()
         else:
             self._return_to(state)
@@ -140,21 +162,41 @@ class _Training:
         batches = self._batches()
         while not self._is_over:
             began = time.perf_counter()
-            images, targets = next(batches)
+            batch = self._fetched(batches, stop)
             waited = time.perf_counter() - began
-            step = self._stepped(images, targets)
+            step = self._stepped(*batch)
             if step is None:
                 return
             self.wait_seconds += waited
             self.step_seconds += waited + step.seconds
             self._after(step, waited)
-            if any(self.group.gathered(stop())) and step.iteration < self._iterations:
-                self._save()
-                raise Interrupted(
-                    f"stopped after iteration {step.iteration} of {self._iterations}",
-                    where=str(self.run.folder),
-                    hint=f"go on with it: segformer train --resume -o {self.run.folder}",
-                )
+
+    def _fetched(self, batches: Iterator[Batch], stop: Callable[[], bool]) -> Batch:
+        """This process's part of the next step.
+
+        Raises:
+            Interrupted: one of the processes was asked to stop; what there is has been saved.
+            SegFormerError: one of them could not read its crops.
+        """
+        batch: Batch | None = None
+        failure: SegFormerError | None = None
+        try:
+            batch = next(batches)
+        except SegFormerError as error:
+            failure = error
+        heard = self.group.gathered((failure, stop()))
+        for failed, _ in heard:
+            if failed is not None:
+                raise failed
+        if any(asked for _, asked in heard):
+            self._save()
+            raise Interrupted(
+                f"stopped after iteration {self.trainer.iteration} of {self._iterations}",
+                where=str(self.run.folder),
+                hint=f"go on with it: segformer train --resume -o {self.run.folder}",
+            )
+        assert batch is not None
+        return batch
 
     def _stepped(self, images: Tensor, targets: Tensor) -> Step | None:
         """One more step; None where it went wrong, and the run is back at an earlier one."""
@@ -253,15 +295,17 @@ class _Training:
             self.run.log({"iteration": self.trainer.iteration, "note": text})
         self.progress(Progress("train", self.trainer.iteration, self._iterations, message=text))
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self) -> Iterator[Batch]:
         """This process's part of each step from here on."""
         config, group = self.config, self.group
+        statistics = self.plan.statistics
         stream = TrainStream(
             len(self.plan.train),
             config.batch_size,
             config.seed,
             start=self.trainer.iteration * config.batch_size + self.shift,
             share=(group.rank, group.size),
+            shown=None if statistics is None else statistics.pictures_showing(),
         )
         return raising(_loader(config, self.plan.train, self.trainer.model.config, stream))
 

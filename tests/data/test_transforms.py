@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import colorsys
+import math
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
+from segformer_cli.data.dataset import TrainCrops
+from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.transforms import Augmentation, choose_crop, distort_colours, normalise, pad_to
+from segformer_cli.errors import SegFormerError
+from tests.data.draws import Draws
 
 IGNORE = 255
 
@@ -69,22 +77,10 @@ def test_a_crop_avoids_one_class_filling_it_when_it_can() -> None:
     assert sum(mixed) > 2 * sum(plain_mixed)
 
 
-class CountingGenerator:
-    """Counts how often a place was drawn."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.rng = np.random.default_rng(0)
-
-    def integers(self, low: int, high: int) -> int:
-        self.calls += 1
-        return int(self.rng.integers(low, high))
-
-
 def boxes_tried(target: np.ndarray) -> int:
-    draws = CountingGenerator()
+    draws = Draws(shares=[0.5] * 100)
     choose_crop(target, (64, 64), 0.75, IGNORE, draws)  # type: ignore[arg-type]
-    return draws.calls // 2
+    return len(draws.asked) // 2
 
 
 def test_ignored_pixels_do_not_count_towards_the_share_of_a_class() -> None:
@@ -93,13 +89,93 @@ def test_ignored_pixels_do_not_count_towards_the_share_of_a_class() -> None:
     assert boxes_tried(target) == 1
 
 
-def test_a_crop_of_one_class_is_tried_ten_times_and_then_taken() -> None:
+def test_ten_boxes_of_one_class_are_passed_over_and_the_eleventh_is_taken() -> None:
     target = np.zeros((80, 80), np.uint8)
-    assert boxes_tried(target) == 10
+    assert boxes_tried(target) == 11
     target[:, ::8] = 1
-    assert boxes_tried(target) == 10    # 7 of 8 columns are one class: more than 75 %
+    assert boxes_tried(target) == 11    # 7 of 8 columns are one class: more than 75 %
+    target[:, ::4] = 1
+    assert boxes_tried(target) == 11    # 3 of 4: not less than 75 %
     target[:, ::3] = 1
     assert boxes_tried(target) == 1
+
+
+def test_the_last_box_is_kept_if_none_passes() -> None:
+    shares = [0.0, 0.0] * 10 + [0.5, 0.99]
+    box = choose_crop(np.zeros((80, 100), np.uint8), (64, 64), 0.75, IGNORE, Draws(shares=shares))  # type: ignore[arg-type]
+    assert box == (slice(8, 72), slice(36, 100))
+
+
+def test_a_ratio_of_one_takes_the_first_box() -> None:
+    draws = Draws(shares=[0.5] * 2)
+    choose_crop(np.zeros((80, 80), np.uint8), (64, 64), 1.0, IGNORE, draws)  # type: ignore[arg-type]
+    assert draws.asked == [(0, 17), (0, 17)]
+
+
+def test_a_wanted_class_lies_in_the_middle_half_of_its_crop() -> None:
+    target = np.zeros((200, 300), np.uint8)
+    target[100, 150] = 1
+    for seed in range(30):
+        rows, columns = choose_crop(target, (64, 32), 0.75, IGNORE, np.random.default_rng(seed), wanted=1)
+        assert 16 <= 100 - rows.start <= 48
+        assert 8 <= 150 - columns.start <= 24
+        assert (rows.stop - rows.start, columns.stop - columns.start) == (64, 32)
+
+
+def test_a_wanted_class_at_the_border_is_in_the_crop_and_an_absent_one_changes_nothing() -> None:
+    target = np.zeros((100, 100), np.uint8)
+    target[99, 0] = 1
+    for seed in range(20):
+        box = choose_crop(target, (64, 64), 1.0, IGNORE, np.random.default_rng(seed), wanted=1)
+        assert (target[box] == 1).any()
+        absent = choose_crop(target, (64, 64), 1.0, IGNORE, np.random.default_rng(seed), wanted=7)
+        assert absent == choose_crop(target, (64, 64), 1.0, IGNORE, np.random.default_rng(seed))
+
+
+@given(
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    crop=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    wanted=st.none() | st.integers(0, 2),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_crop_lies_within_its_picture_whatever_the_sizes(
+    size: tuple[int, int], crop: tuple[int, int], wanted: int | None, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, 3, size).astype(np.uint8)
+    for box, side, length in zip(choose_crop(target, crop, 0.75, IGNORE, rng, wanted), size, crop, strict=True):
+        assert 0 <= box.start < box.stop <= side
+        assert box.stop - box.start == min(side, length)
+
+
+@given(
+    size=st.tuples(st.integers(8, 300), st.integers(8, 300)),
+    base=st.tuples(st.integers(16, 128), st.integers(16, 256)),
+    share=st.floats(0, 1, exclude_max=True),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_picture_is_fitted_into_the_base_size_times_a_number_between_the_bounds(
+    size: tuple[int, int], base: tuple[int, int], share: float
+) -> None:
+    image, target = np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8)
+    draws = Draws(coins=[False], shares=[share, 0, 0])
+    _, found = plain(crop_size=(999, 999), base_size=base)(image, target, IGNORE, draws)  # type: ignore[arg-type]
+    assert draws.asked[0] == (0.5, 2.0)
+    ratio = 0.5 + share * 1.5
+    scaled = int(base[0] * ratio), int(base[1] * ratio)
+    factor = min(max(scaled) / max(size), min(scaled) / min(size))
+    assert found.shape == (max(1, int(size[0] * factor + 0.5)), max(1, int(size[1] * factor + 0.5)))
+
+
+def test_the_draws_of_a_crop_are_scale_place_flip_and_colours() -> None:
+    image, target = picture_of_ids(96, 160)
+    draws = Draws(coins=[True] * 6, shares=[0.5] * 20)
+    Augmentation(crop_size=(64, 64))(image, target, IGNORE, draws)  # type: ignore[arg-type]
+    scale, place, flip = [(0.5, 2.0)], [(0, 120 - 64 + 1), (0, 200 - 64 + 1)], ["coin"]
+    brightness, contrast = ["coin", (-32, 32)], ["coin", "coin", (0.5, 1.5)]
+    saturation, hue = ["coin", (0.5, 1.5)], ["coin", (-18, 18)]     # the upper end of whole numbers is left out
+    assert draws.asked == [*scale, *place, *flip, *brightness, *contrast, *saturation, *hue]
 
 
 def test_brightness_clips_and_truncates() -> None:
@@ -114,19 +190,82 @@ def test_brightness_clips_and_truncates() -> None:
     assert 250 in values  # half of the pictures are left alone
 
 
-def test_hue_moves_by_at_most_18_of_180_and_saturation_by_half() -> None:
+def test_each_step_of_colours_clips_and_truncates_before_the_next() -> None:
+    grey = np.full((1, 1, 3), 250, np.uint8)
+    # Brightness +16 gives 255, not 266; contrast x 0.75 of it 191.25, cut to 191.
+    draws = Draws(coins=[True, True, True, False, False], shares=[0.75, 0.25])
+    assert distort_colours(grey, draws).ravel().tolist() == [191] * 3  # type: ignore[arg-type]
+    # Nothing below 0 comes back: 20 - 32 gives 0, and contrast x 1.25 of it 0.
+    draws = Draws(coins=[True, False, False, False, True], shares=[0.0, 0.75])
+    assert distort_colours(np.full((1, 1, 3), 20, np.uint8), draws).max() == 0  # type: ignore[arg-type]
+
+
+def as_written_down(
+    image: np.ndarray, first: bool, coins: tuple[bool, ...], numbers: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Colours by the words of the recipe (spec 3.3, step 5), in plain arithmetic."""
+    brightness, contrast, saturation, hue = numbers
+
+    def scaled(values: np.ndarray, factor: float, offset: float) -> np.ndarray:
+        return np.clip(values.astype(np.float32) * factor + offset, 0, 255).astype(np.uint8)
+
+    if coins[0]:
+        image = scaled(image, 1.0, -32 + 64 * brightness)
+    if first and coins[1]:
+        image = scaled(image, 0.5 + contrast, 0.0)
+    if coins[2]:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        hsv[..., 1] = scaled(hsv[..., 1], 0.5 + saturation, 0.0)
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    if coins[3]:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(int) + math.floor(-18 + 36 * hue)) % 180
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    if not first and coins[1]:
+        image = scaled(image, 0.5 + contrast, 0.0)
+    return image
+
+
+share = st.floats(0, 1, exclude_max=True, width=16)
+
+
+@given(
+    first=st.booleans(),
+    coins=st.tuples(*[st.booleans()] * 4),
+    numbers=st.tuples(*[share] * 4),
+    seed=st.integers(0, 9),
+)
+@settings(deadline=None, max_examples=80)
+def test_colours_change_as_the_recipe_has_it(
+    first: bool, coins: tuple[bool, ...], numbers: tuple[float, float, float, float], seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    found = distort_colours(image, colour_draws(first, coins, numbers))  # type: ignore[arg-type]
+    assert np.array_equal(found, as_written_down(image, first, coins, numbers))
+
+
+def colour_draws(first: bool, coins: tuple[bool, ...], numbers: tuple[float, float, float, float]) -> Draws:
+    """What makes these choices: brightness, whether contrast is first, contrast, saturation, hue."""
+    order = (0, 1, 2, 3) if first else (0, 2, 3, 1)
+    tosses = [coins[index] for index in order]
+    return Draws([tosses[0], first, *tosses[1:]], [numbers[index] for index in order if coins[index]])
+
+
+def test_hue_moves_by_a_whole_number_from_minus_18_to_17() -> None:
     image = np.full((1, 1, 3), (200, 100, 60), np.uint8)
-    hue0, saturation0, _ = colorsys.rgb_to_hsv(200 / 255, 100 / 255, 60 / 255)
-    hues, saturations = [], []
-    for seed in range(600):
-        red, green, blue = distort_colours(image, np.random.default_rng(seed))[0, 0].tolist()
-        hue, saturation, _ = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
-        hues.append(((hue - hue0 + 0.5) % 1 - 0.5) * 180)
-        saturations.append(saturation / saturation0)
-    assert -22 < min(hues) < -14
-    assert 13 < max(hues) < 22
-    assert max(saturations) > 1.2
-    assert min(saturations) < 0.7
+    before = int(cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[0, 0, 0])
+    for number, moved in ((0.0, -18), (0.5, 0), (0.999, 17)):
+        draws = colour_draws(True, (False, False, False, True), (0, 0, 0, number))
+        out = distort_colours(image, draws)  # type: ignore[arg-type]
+        after = int(cv2.cvtColor(out, cv2.COLOR_RGB2HSV)[0, 0, 0])
+        assert (after - before - moved + 90) % 180 - 90 in (-1, 0, 1)       # 8 bits round the way back
+
+
+def test_mild_colours_are_brightness_alone() -> None:
+    draws = Draws(coins=[True], shares=[0.75])
+    image = np.full((1, 1, 3), 100, np.uint8)
+    assert distort_colours(image, draws, full=False).ravel().tolist() == [116] * 3  # type: ignore[arg-type]
+    assert draws.asked == ["coin", (-32, 32)]
 
 
 def test_normalised_bands_have_mean_and_deviation_taken_out() -> None:
@@ -146,3 +285,23 @@ def test_padding_is_the_mean_colour_and_is_ignored() -> None:
     assert (target[2:] == IGNORE).all()
     assert (target[:, 3:] == IGNORE).all()
     assert (target[:2, :3] == 1).all()
+
+
+def test_a_crop_for_training_is_normalised_before_it_is_padded(tmp_path: Path) -> None:
+    for folder, value in (("images", (200, 100, 50)), ("masks", 3)):
+        (tmp_path / folder).mkdir()
+        shape = (40, 48, 3) if folder == "images" else (40, 48)
+        Image.fromarray(np.broadcast_to(np.uint8(value), shape).copy()).save(tmp_path / folder / "a.png")
+    split = open_data(str(tmp_path), "all")
+    augmentation = Augmentation(crop_size=(64, 64), scale_range=(1.0, 1.0), photometric="off")
+    mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+    item = TrainCrops(split, augmentation, mean, std, seed=0)[(0, 0)]
+    assert not isinstance(item, SegFormerError)
+    image, target = item
+    assert image.shape == (3, 64, 64)
+    for band, value in enumerate((200, 100, 50)):
+        expected = (value - mean[band]) / std[band]
+        np.testing.assert_allclose(image[band, :40, :48], expected, rtol=1e-5)
+    assert image[:, 40:].abs().max() == image[:, :, 48:].abs().max() == 0       # the mean colour, right and below
+    assert (target[:40, :48] == 3).all()
+    assert (target[40:] == IGNORE).all() and (target[:, 48:] == IGNORE).all()

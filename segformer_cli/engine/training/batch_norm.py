@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
@@ -15,11 +16,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         own = x.to(torch.promote_types(x.dtype, torch.float32))
         count = own.new_full((1,), own.numel() / own.shape[1])
-        summed: Tensor = all_reduce(torch.cat([own.sum((0, 2, 3)), count]))  # type: ignore[no-untyped-call]
+        summed = _summed(torch.cat([own.sum((0, 2, 3)), count]))
         mean, total = summed[:-1] / summed[-1], summed[-1]
         # The squares of distances from the common mean: a difference of large sums would lose digits.
         centred = own - mean[:, None, None]
-        squares: Tensor = all_reduce(centred.square().sum((0, 2, 3)))  # type: ignore[no-untyped-call]
+        squares = _summed(centred.square().sum((0, 2, 3)))
         variance = squares / total
         self._remember(mean.detach(), (squares / (total - 1)).detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
@@ -41,3 +42,24 @@ def shared(norm: nn.BatchNorm2d) -> SharedBatchNorm:
     other.running_mean, other.running_var = norm.running_mean, norm.running_var
     other.num_batches_tracked = norm.num_batches_tracked
     return other.train(norm.training)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; each part's gradient is the sum of all processes' gradients of it."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        total = own.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> Tensor:
+        total = above[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def _summed(own: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(own)  # type: ignore[no-untyped-call]
+    return total

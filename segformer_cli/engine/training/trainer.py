@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -186,8 +187,9 @@ class Trainer:
                 buffer.copy_(before)
 
     def _gradients(self, images: Tensor, targets: Tensor) -> float:
+        # As many parts in every process, though their shares of the batch may differ by one: they meet in each.
         parts = min(self.decisions.accumulate, len(images))
-        batches = list(zip(images.chunk(parts), targets.chunk(parts), strict=True))
+        batches = list(zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True))
         pixels = self.group.summed(self.criterion.pixels(targets))
         self.model.train()
         # Dropout of a step depends on its number alone, whatever was computed before.
@@ -243,8 +245,10 @@ class Trainer:
             network = cast(nn.Module, torch.compile(network))
         if self.group.size == 1:
             return network
+        # Gradients of depthwise convolutions come with other strides for their one channel: nothing is lost by it.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         ids = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=ids)
 
 
 def freeze(model: SegFormer, parts: Sequence[str]) -> None:

@@ -1,0 +1,115 @@
+"""One command in several processes, a device each: started by torchrun's own launcher, watched, and told as one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from segformer_cli.engine.device import cores
+from segformer_cli.errors import EnvironmentLacksError, Interrupted, SegFormerError
+from segformer_cli.processes import LAUNCHED, last_word
+
+PATIENCE_S = 60
+"""How long processes may take to save what they have, once they are asked to end."""
+
+
+def launch(
+    arguments: Sequence[str],
+    devices: int,
+    nnodes: str = "1",
+    rdzv_endpoint: str | None = None,
+    show: Callable[[str], object] = lambda text: None,
+) -> int:
+    """Runs `segformer ARGUMENTS` in `devices` processes on this machine; the exit code that all of it comes to.
+
+    The first process speaks; what others say is shown where one of them fails.
+
+    Args:
+        nnodes: machines that take part, N or MIN:MAX; the same command is to be started on each.
+        rdzv_endpoint: HOST:PORT where they meet.
+        show: hears what a process said that failed, where it is not the first.
+
+    Raises:
+        Interrupted: all were asked to stop before they had begun.
+        SegFormerError: a process was killed.
+        EnvironmentLacksError: the machines do not meet.
+    """
+    least, _, most = nnodes.partition(":")
+    # Each of the launcher's loggers has a level of its own.
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with TemporaryDirectory() as folder:
+        config = LaunchConfig(
+            min_nodes=int(least),
+            max_nodes=int(most or least),
+            nproc_per_node=devices,
+            run_id="segformer" if rdzv_endpoint else uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint=rdzv_endpoint or "127.0.0.1:0",
+            rdzv_configs={} if rdzv_endpoint else {"is_host": True},
+            max_restarts=0,
+            monitor_interval=0.2,
+            local_addr=None if rdzv_endpoint else "127.0.0.1",
+            logs_specs=DefaultLogsSpecs(log_dir=folder, redirects=dict.fromkeys(range(1, devices), Std.ALL)),
+            shutdown_timeout=PATIENCE_S,
+        )
+        with _variables(**{LAUNCHED: folder, "OMP_NUM_THREADS": str(max(1, cores() // devices))}):
+            failures, stopped = _run(config, arguments)
+        said = last_word(folder)
+        if said is not None:
+            show(said[0] + "\n")
+            return said[1]
+        if stopped:
+            raise Interrupted("interrupted")
+        return _ended(failures, Path(folder), show) if failures else 0
+
+
+def _run(config: LaunchConfig, arguments: Sequence[str]) -> tuple[dict[int, ProcessFailure], bool]:
+    """The processes that failed, by their ranks, and whether all were asked to stop."""
+    try:
+        elastic_launch(config, sys.executable)("-m", "segformer_cli", *arguments)
+    except SignalException:
+        return {}, True
+    except ChildFailedError as error:
+        return dict(error.failures), False
+    except ConnectionError as error:
+        where = config.rdzv_endpoint
+        raise EnvironmentLacksError(f"the machines do not meet: {error}", where=where) from error
+    return {}, False
+
+
+def _ended(failures: Mapping[int, ProcessFailure], logs: Path, show: Callable[[str], object]) -> int:
+    """The exit code of the process that failed first, and what it said; the launcher ends the others by SIGTERM."""
+    rank, failure = min(failures.items(), key=lambda each: (each[1].exitcode == -signal.SIGTERM, each[0]))
+    if failure.exitcode < 0:
+        raise SegFormerError(
+            f"process {rank} was killed by {signal.Signals(-failure.exitcode).name}",
+            where=f"process {failure.pid}",
+            hint="if memory ran out: --set accumulate=N; segformer train --resume goes on, with any number of devices",
+        )
+    for said in sorted(logs.rglob(f"{failure.local_rank}/stderr.log")):
+        show(said.read_text(encoding="utf-8", errors="replace"))
+    return failure.exitcode
+
+
+@contextmanager
+def _variables(**wanted: str) -> Iterator[None]:
+    """Around the start of processes: variables that they inherit; what the user has set stays."""
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
