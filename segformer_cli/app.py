@@ -22,7 +22,9 @@ from segformer_cli.commands import (
     evaluate,
     export,
     predict,
+    reproduce,
     robustness,
+    runs,
     train,
     weights,
 )
@@ -80,6 +82,8 @@ app.command("compare", cls=Page, epilog=compare.EXAMPLES)(compare.compare)
 app.command("predict", cls=Page, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(weights.app, name="weights")
 app.add_typer(data.app, name="data")
+app.command("runs", cls=Page, epilog=runs.EXAMPLES)(runs.runs)
+app.command("reproduce", cls=Page, epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 app.command("demo", cls=Page, epilog=demo.EXAMPLES)(demo.demo)
 app.command("doctor", cls=Page, epilog=doctor.EXAMPLES)(doctor.doctor)
 

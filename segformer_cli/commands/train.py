@@ -13,7 +13,9 @@ from segformer_cli.config import TrainConfig
 from segformer_cli.processes import are_several
 
 if TYPE_CHECKING:
+    from segformer_cli.commands.console import Console
     from segformer_cli.workflows.planning import TrainingPlan
+    from segformer_cli.workflows.runs import Run
 
 EXAMPLES = epilog(
     "segformer train --variant b0 --iterations 20",
@@ -39,6 +41,7 @@ Resume = o.switch_option(
 Devices = o.text_option("--devices", metavar="N", help="Share each step among N GPUs, or processes.", panel=o.HOW)
 Nodes = o.text_option("--nnodes", metavar="N", help="Machines that take part.", panel=o.HOW, hidden=True)
 Endpoint = o.text_option("--rdzv-endpoint", metavar="HOST:PORT", help="Where they meet.", panel=o.HOW, hidden=True)
+Folds = o.text_option("--folds", metavar="K", help="Cross-validate: K trainings, each without a part.", panel=o.HOW)
 Variant = o.text_option("--variant", metavar="NAME", help="b0 to b5.", panel=o.WHAT)
 Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by weights and data.", panel=o.HOW)
 Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
@@ -59,6 +62,7 @@ def train(
     epochs: Annotated[str | None, Epochs] = None,
     lr: Annotated[str | None, LearningRate] = None,
     crop_size: Annotated[str | None, CropSize] = None,
+    folds: Annotated[str | None, Folds] = None,
     batch_size: o.BatchSizeOption = None,
     eval_every: Annotated[str | None, EvalEvery] = None,
     checkpoint_every: Annotated[str | None, CheckpointEvery] = None,
@@ -102,6 +106,9 @@ def train(
         if settings.preset is None and run is None:
             preset = planning.default_preset(settings, console.progress)
             settings = o.settled(TrainConfig, context, console, preset=preset)
+        if settings.folds is not None and settings.fold is None:
+            _cross_validate(settings, run, console, dry_run)
+            return
         plan = planning.plan(settings, console.progress, run)
         if dry_run:
             console.done(_planned(plan), summary=str(plan))
@@ -115,6 +122,35 @@ def train(
             f"{result.images_per_s:.1f} images/s; {provenance(result.licence)}",
             next_command=f"segformer predict INPUT -w {result.run} -o out/ --save mask,overlay",
         )
+
+
+def _cross_validate(settings: TrainConfig, run: Run | None, console: Console, dry_run: bool) -> None:
+    """All folds, and their mean and spread."""
+    from segformer_cli.model.named_weights import provenance
+    from segformer_cli.workflows import folds
+
+    plan = folds.plan_folds(settings, console.progress, run)
+    if dry_run:
+        first = {} if plan.current is None else _planned(plan.current)
+        console.done({"folds": plan.config.folds, "first": plan.number, **first}, summary=str(plan))
+        return
+    console.say(str(plan))
+    result = folds.cross_validate(plan, console.progress)
+    spreads = "best_miou", "last_miou", "iou"
+    console.done(
+        {key: value for key, value in vars(result).items() if key not in spreads}
+        | {
+            "best_miou": result.best_miou.mean,
+            "best_miou_deviation": result.best_miou.deviation,
+            "last_miou": result.last_miou.mean,
+            "last_miou_deviation": result.last_miou.deviation,
+            "iou": result.iou,
+        },
+        artifacts=[result.run, result.report],
+        summary=f"{result.run}: best mIoU {result.best_miou} over {len(result.folds)} folds "
+        f"({', '.join(f'{fold.best_miou:.4f}' for fold in result.folds)}); {provenance(result.licence)}",
+        next_command=f"segformer predict INPUT -w {result.folds[0].run} -o out/ --save mask,overlay",
+    )
 
 
 def _planned(plan: TrainingPlan) -> dict[str, object]:

@@ -21,6 +21,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 HEADS = (1, 2, 5, 8)
 SR_RATIOS = (8, 4, 2, 1)
@@ -92,12 +93,13 @@ class MixFFN(nn.Module):
         hidden = channels * MLP_RATIO
         self.expand = nn.Linear(channels, hidden)
         self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.activation = nn.GELU()
         self.shrink = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:                        # (B, H, W, C)
         x = self.expand(x).permute(0, 3, 1, 2)                     # (B, 4C, H, W), channels last in memory
         x = self.depthwise(x).permute(0, 2, 3, 1)                  # (B, H, W, 4C)
-        return self.shrink(F.gelu(x))                              # (B, H, W, C)
+        return self.shrink(self.activation(x))                     # (B, H, W, C)
 
 
 class DropPath(nn.Module):
@@ -120,15 +122,13 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """One pre-norm transformer block: attention, then Mix-FFN, each on a residual branch."""
 
-    def __init__(
-        self, channels: int, heads: int, sr_ratio: int, drop_path: float, eps: float, block_eps: float
-    ) -> None:
+    def __init__(self, channels: int, heads: int, sr_ratio: int, rate: float, eps: float, block_eps: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, block_eps)
         self.attention = EfficientSelfAttention(channels, heads, sr_ratio, eps)
         self.norm2 = nn.LayerNorm(channels, block_eps)
         self.ffn = MixFFN(channels)
-        self.drop_path = DropPath(drop_path)
+        self.drop_path = DropPath(rate)
 
     def forward(self, x: Tensor) -> Tensor:                        # (B, H, W, C)
         x = x + self.drop_path(self.attention(self.norm1(x)))
@@ -137,6 +137,8 @@ class Block(nn.Module):
 
 class Stage(nn.Module):
     """One level of the pyramid: patches, blocks, and a norm whose output feeds head and next stage."""
+
+    checkpointed = False  # in training, blocks keep nothing but their inputs, and run again for the backward pass
 
     def __init__(
         self,
@@ -153,15 +155,13 @@ class Stage(nn.Module):
         super().__init__()
         kernel, stride = (7, 4) if first else (3, 2)
         self.embed = OverlapPatchEmbed(in_channels, channels, kernel=kernel, stride=stride, eps=eps)
-        self.blocks = nn.ModuleList(
-            Block(channels, heads, sr_ratio, rate, eps, block_eps) for rate in drop_paths
-        )
+        self.blocks = nn.ModuleList(Block(channels, heads, sr_ratio, rate, eps, block_eps) for rate in drop_paths)
         self.norm = nn.LayerNorm(channels, block_eps)
 
     def forward(self, x: Tensor) -> Tensor:                        # (B, C_in, H_in, W_in)
         x = self.embed(x)                                          # (B, H, W, C)
         for block in self.blocks:
-            x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if self.training and self.checkpointed else block(x)
         return self.norm(x).permute(0, 3, 1, 2)                    # (B, C, H, W), channels last in memory
 
 
@@ -241,9 +241,11 @@ class AllMLPHead(nn.Module):
             groups = _groups(weights, bias, self.classify.weight.flatten(1))
             return _folded_logits(features, groups, self.classify.bias)
         x = F.relu(self.norm(_project_and_sum(features, *self.products())), inplace=True)
-        x = self.dropout(x).permute(0, 2, 3, 1)                    # (B, H, W, D)
-        logits = F.linear(x, self.classify.weight.flatten(1), self.classify.bias)
-        return logits.permute(0, 3, 1, 2)                          # (B, K, H, W), channels last in memory
+        # Dropping a channel of a sample drops a column of its classifier: no other map need be made.
+        kept = self.dropout(x.new_ones(*x.shape[:2], 1, 1)).flatten(2)                # (B, D, 1)
+        weight = self.classify.weight.flatten(1).T * kept                             # (B, D, K)
+        logits = x.permute(0, 2, 3, 1).flatten(1, 2) @ weight + self.classify.bias    # (B, HW, K)
+        return logits.reshape(len(x), *x.shape[2:], -1).permute(0, 3, 1, 2)  # (B, K, H, W), channels last in memory
 
     def products(self) -> tuple[list[Tensor], Tensor]:
         """Four (D, C_i) matrices `fuse_i @ linear_i` and the (D,) bias they share, in full precision.

@@ -78,8 +78,8 @@ class TrainingPlan:
             f"recipe: {config.preset or 'as configured'}, lr {config.lr:g}, {config.iterations} iterations of "
             f"{config.batch_size} crops of {height} x {width}, on {config.device}",
         ]
-        if config.folds is not None and self.val.note:
-            lines.insert(1, self.val.note)
+        if self.val.note:
+            lines.insert(1, self.val.note.partition(";")[0])
         if config.sampling == "rare":
             lines.append("sampling: each class as often as another, crops around it")
         if isinstance(config.class_weights, tuple):

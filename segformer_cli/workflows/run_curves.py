@@ -33,8 +33,8 @@ LEFT, RIGHT, TOP, BOTTOM = 96, 32, 48, 34
 PAPER, INK, GREY, RULE = (255, 255, 255), (40, 40, 40), (110, 110, 110), (225, 225, 225)
 BLUE, PALE, ORANGE = (0, 90, 160), (170, 205, 230), (213, 94, 0)
 
-MEMORY = 0.95
-"""Of the running mean of the loss: it looks back about twenty rows of the log."""
+WINDOW = 25
+"""Rows of the log that the running median of the loss looks back on."""
 
 FEWEST_TO_SMOOTH = 60
 SUBPIXEL = 4
@@ -76,17 +76,17 @@ def write_curves(folder: Path) -> Picture:
     return picture
 
 
-def running_mean(values: Sequence[float]) -> list[float]:
-    """At each place the mean of what came so far, the latest weighing most.
+def running_median(values: Sequence[float]) -> list[float]:
+    """At each place the median of the last few values, which one that went astray does not move.
 
-    >>> running_mean([4.0, 4.0, 4.0])
-    [4.0, 4.0, 4.0]
+    >>> running_median([3.0, 1.0, 2.0, 1e6])
+    [3.0, 2.0, 2.0, 2.5]
     """
-    means, total, weight = [], 0.0, 0.0
-    for value in values:
-        total, weight = MEMORY * total + value, MEMORY * weight + 1
-        means.append(total / weight)
-    return means
+    beginning = [float(np.median(values[: end + 1])) for end in range(min(WINDOW, len(values)) - 1)]
+    if len(values) < WINDOW:
+        return [*beginning, float(np.median(values))] if len(values) else []
+    windows = np.lib.stride_tricks.sliding_window_view(np.asarray(values, np.float64), WINDOW)
+    return [*beginning, *np.median(windows, axis=1).tolist()]
 
 
 def _steps(path: Path) -> list[dict[str, float]]:
@@ -103,11 +103,11 @@ def _loss(steps: Sequence[dict[str, float]]) -> Panel | None:
     each = _thinned(at, losses)
     if len(steps) < FEWEST_TO_SMOOTH:
         return Panel("loss", (Line(each, BLUE),), 0, max(losses) or 1.0, "number")
-    means = running_mean(losses)
-    lines = Line(each, PALE, 1), Line(_thinned(at, means), BLUE)
+    medians = running_median(losses)
+    lines = Line(each, PALE, 1), Line(_thinned(at, medians), BLUE)
     # A few steps far above the rest would flatten all that follows: they leave through the top.
     high = float(np.quantile(losses, 0.98))
-    return Panel(f"loss, and its running mean: {numeral(means[-1], 'number')} now", lines, 0, high or 1.0, "number")
+    return Panel(f"loss, and its running median: {numeral(medians[-1], 'number')} now", lines, 0, high or 1.0, "number")
 
 
 def _rate(steps: Sequence[dict[str, float]]) -> Panel | None:

@@ -22,7 +22,7 @@ RUNS = Path("runs") / "train"
 DEEPEST = 3
 """Levels below a folder at which runs are looked for: those of `--folds` lie in a folder of their own."""
 
-TAIL_BYTES = 64 * 1024
+TAIL_BYTES = 16 * 1024
 """Of a log: its last rows, whatever its length."""
 
 State = Literal["running", "finished", "stopped", "failed"]

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.sample import write_sample
 from segformer_cli.errors import EnvironmentLacksError, Interrupted, SegFormerError
 from segformer_cli.images import Picture
 from segformer_cli.settings import resolve
+from segformer_cli.workflows import training
 from segformer_cli.workflows.scorecard import ClassScore, Evaluation
 from segformer_cli.workflows.tracking import Ended, Trackers, check_trackers, open_trackers
 
@@ -192,6 +195,49 @@ def test_a_tracker_that_cannot_be_opened_ends_the_run_before_it_begins(
     (tmp_path / "store").write_text("a file where a folder is to be")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "store").as_uri())
-    with pytest.raises(EnvironmentLacksError, match="^mlflow cannot be opened: ") as caught:
+    with pytest.raises(EnvironmentLacksError, match=r"^mlflow cannot be opened: ") as caught:
         open_trackers(resolve(TrainConfig, sets=["track=mlflow"]), tmp_path)
     assert "--set track=[]" in str(caught.value.hint)
+
+
+def test_a_training_sends_its_steps_scores_and_previews_and_one_that_goes_on_sends_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_sample(tmp_path / "scenes", {"train": 3, "val": 2}, (64, 96))
+    config = TrainConfig(
+        data=f"cityscapes:{tmp_path / 'scenes'}", weights="none", iterations=4, batch_size=2, crop_size=(32, 32),
+        workers=0, lr=1e-3, warmup=1, eval_every=2, log_every=1, device="cpu", track=("tensorboard",),
+        out=str(tmp_path / "run"),
+    )
+    step = training.Trainer.step
+
+    def failing(self: training.Trainer, *batch: torch.Tensor) -> object:
+        if self.iteration == 3:
+            raise KeyError("a crash")
+        return step(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Trainer, "step", failing)
+        with pytest.raises(KeyError):
+            training.train(config)
+    training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
+    found = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    for name in ("loss", "lr"):
+        events = [(event.step, event.value) for event in found.Scalars(f"train/{name}")]
+        assert events == [(row["iteration"], pytest.approx(row[name])) for row in logged]
+    assert [event.step for event in found.Scalars("val/miou")] == [2, 4]
+    assert len([name for name in found.Tags()["scalars"] if name.startswith("val/iou/")]) == 19
+    assert found.Tags()["images"] == ["previews/inputs", "previews/validation"]
+
+
+def test_a_tracker_that_is_not_installed_ends_a_training_before_its_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(EnvironmentLacksError, match="wandb is not installed"):
+        training.train(TrainConfig(track=("wandb",), weights="none", out=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()

@@ -204,28 +204,6 @@ def test_weights_of_another_variant_are_refused(
         training.train(tiny(scenes, weights=str(path), out=str(tmp_path / "run")))
 
 
-def test_defaults_follow_from_the_data(scenes: str) -> None:
-    planned = planning.plan(tiny(scenes, iterations=None, crop_size=None, warmup=None, eval_every=None))
-    assert planned.config.iterations == 1000  # 80 epochs of 4 images are fewer than the least
-    assert planned.config.crop_size == (64, 128)
-    assert planned.config.warmup == 100
-    assert planned.config.eval_every == 100
-    assert planned.seconds_per_step > 0
-
-
-def test_the_preset_follows_from_start_and_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert planning.default_preset(TrainConfig()) == "sample"
-    own = str(tmp_path / "own")
-    for split in ("train", "val"):
-        (tmp_path / "own" / "images" / split).mkdir(parents=True)
-        (tmp_path / "own" / "masks" / split).mkdir(parents=True)
-    assert planning.default_preset(TrainConfig(data=own, weights="none")) == "scratch"
-    assert planning.default_preset(TrainConfig(data=own, weights="w.safetensors")) == "finetune"
-    assert planning.default_preset(TrainConfig(data=f"cityscapes:{tmp_path}")) == "cityscapes-1024"
-    assert planning.default_preset(TrainConfig(data=own, offline=True)) == "scratch"
-
-
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_the_weights_and_exits_130(scenes: str, tmp_path: Path, number: signal.Signals) -> None:

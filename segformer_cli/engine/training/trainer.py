@@ -18,6 +18,7 @@ from segformer_cli.engine.distributed import Group
 from segformer_cli.engine.training.average import Average
 from segformer_cli.engine.training.batch_norm import shared
 from segformer_cli.engine.training.criterion import Criterion
+from segformer_cli.engine.training.memory import Recomputing
 from segformer_cli.engine.training.optim import build_optimizer, lr_factor, set_learning_rates
 from segformer_cli.errors import SegFormerError, UsageError, did_you_mean
 from segformer_cli.model.segformer import AllMLPHead, SegFormer
@@ -42,6 +43,7 @@ class Recipe:
     freeze: tuple[str, ...] = ()
     clip_norm: float | None = None
     ema: float = 0.0
+    checkpoint_activations: tuple[int, ...] = ()
     seed: int = 0
 
 
@@ -96,6 +98,8 @@ class Trainer:
         self.note = note
         self.iteration = 0
         freeze(model, recipe.freeze)
+        for number, stage in enumerate(model.encoder.stages, 1):
+            stage.checkpointed = number in recipe.checkpoint_activations  # type: ignore[assignment]
         if self.group.size > 1:
             assert isinstance(model.head, AllMLPHead)
             model.head.norm = shared(model.head.norm)
@@ -105,6 +109,7 @@ class Trainer:
         self._peaks = [group["lr"] for group in self.optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(device.type, enabled=self.decisions.dtype == torch.float16)
         self._average = Average(model, recipe.ema) if recipe.ema else None
+        self._recomputing = Recomputing(model)
         self._head_alone = False
         self._network: nn.Module = self._wrapped()
 
@@ -206,7 +211,9 @@ class Trainer:
     def _loss(self, images: Tensor, targets: Tensor, pixels: Tensor, part: float) -> Tensor:
         dtype = self.decisions.dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype in (torch.float16, torch.bfloat16)):
-            logits = self._network(images.to(self.device, non_blocking=True))
+            images = images.to(self.device, non_blocking=True)
+            with nullcontext() if self.decisions.compiled else self._recomputing:
+                logits = self._network(images)
         return self.criterion(logits, targets.to(self.device, non_blocking=True), pixels, part)
 
     def _together(self, last: bool) -> AbstractContextManager[object]:
