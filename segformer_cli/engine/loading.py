@@ -366,6 +366,11 @@ def _copy_head(
     for name, tensor in checkpoint.tensors.items():
         if name.startswith("head.") and name not in classifier:
             tensors[name] = tensor.clone()
+    if (checkpoint.config.num_classes, config.num_classes) == (1, 2):
+        # A sigmoid over z is a softmax over 0 and z.
+        for name in classifier:
+            tensors[name][0], tensors[name][1] = 0.0, checkpoint.tensors[name][0]
+        return ["decode head from the same weights", "classifier kept: its one class beside a background"]
     pairs = _matching_classes(checkpoint.config.class_names, config.class_names, same_classes)
     for name in classifier:
         for ours, theirs in pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -231,10 +232,11 @@ def _thin_out(run: Run, best_iteration: int) -> None:
 
 def _cut(text: str, width: int, size: int) -> str:
     """The text, or as much of its end as there is room for: names of pictures differ there."""
-    if _font(size).getlength(text) <= width:
-        return text
-    kept = next((start for start in range(1, len(text)) if _font(size).getlength("…" + text[start:]) <= width), None)
-    return "" if kept is None else "…" + text[kept:]
+    def fits(start: int) -> bool:
+        return _font(size).getlength("…" + text[start:] if start else text) <= width
+
+    start = bisect_left(range(len(text)), True, key=fits)
+    return "…" + text[start:] if start else text
 
 
 @cache

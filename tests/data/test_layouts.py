@@ -121,6 +121,16 @@ def test_two_named_classes_drawn_in_black_and_white_are_both_seen(tmp_path: Path
     assert split.read_target(split.pairs[0])[0, :2].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("drawn", [1, 255])
+def test_one_named_class_stands_beside_a_background(tmp_path: Path, drawn: int) -> None:
+    put_image(tmp_path / "images" / "a.jpg")
+    put_mask(tmp_path / "masks" / "a.png", [[0, drawn] * 6])
+    (tmp_path / "classes.txt").write_text("crack\n")
+    split = open_data(str(tmp_path), "val")
+    assert split.class_names == ("background", "crack")
+    assert split.read_target(split.pairs[0])[0, :2].tolist() == [0, 1]
+
+
 def test_jpeg_masks_are_met_with_the_reason_why_not(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "a.jpg")
     put_image(tmp_path / "masks" / "a.jpg")

@@ -295,6 +295,18 @@ def test_what_is_built_anew_follows_the_seed_and_leaves_the_generator_alone(rand
     assert not torch.equal(first["head.classify.weight"], third["head.classify.weight"])
 
 
+def test_one_class_of_a_sigmoid_goes_on_as_the_second_of_two(random_checkpoint: Make) -> None:
+    checkpoint = random_checkpoint(classes=1, class_names=("crack",))
+    network, said = start_from(checkpoint, config_of(("background", "crack")))
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        alone = network_from(checkpoint)(images)
+        both = network.eval()(images)
+    assert not both[:, 0].any()
+    torch.testing.assert_close(both[:, 1:], alone)
+    assert said[-1] == "classifier kept: its one class beside a background"
+
+
 def test_an_encoder_starts_a_network_with_a_fresh_head(random_backbone: Make) -> None:
     checkpoint = random_backbone()
 

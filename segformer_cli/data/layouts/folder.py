@@ -191,9 +191,13 @@ def _classes(
     listed = root / "classes.txt"
     if listed.is_file():
         names = _listed(listed)
+        present = _present(root, image_suffix, mask_suffix) if len(names) <= 2 else set()
+        # One name for masks of two ids is that of the class, and the rest is background.
+        if len(names) == 1 and present in ({0, 1}, {0, 255}):
+            names = ("background", *names)
         ignore_index = ignore_index_for(len(names))
         # Of two classes, masks drawn in black and white mean the second by 255, not pixels to ignore.
-        if len(names) == 2 and _present(root, image_suffix, mask_suffix) == {0, 255}:
+        if len(names) == 2 and present == {0, 255}:
             return names, _black_and_white(), ignore_index
         return names, identity_ids(len(names), ignore_index), ignore_index
     present = _present(root, image_suffix, mask_suffix)
