@@ -1,6 +1,6 @@
 """Fifty images of one's own: what each part of the recipe is worth, B0 on 50 images of CamVid, three seeds each.
 
-    python benchmarks/small_data.py CAMVID WORK            # about MINUTES on two cores, 27 runs
+    python benchmarks/small_data.py CAMVID WORK            # about an hour on two cores, 27 runs
     python benchmarks/small_data.py CAMVID WORK --only base,rare --seeds 0 --iterations 20      # a look; no record
 
 CAMVID is the data set's folder, WORK one for the runs; those that are finished there are not trained again. The 50
@@ -22,6 +22,8 @@ import numpy as np
 from record import write_record
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.class_statistics import count_classes
+from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.settings import resolve
 from segformer_cli.workflows import planning, training
@@ -51,13 +53,11 @@ def main() -> None:
     names = options.only.split(",") if options.only else list(SETTINGS)
     seeds = [int(seed) for seed in options.seeds.split(",")] if options.seeds else list(SEEDS)
     scores: dict[str, list[dict[str, float]]] = {}
-    chosen: list[str] = []
+    chosen = [pair.key for pair in fifty(open_data(f"camvid:{options.data}", "train")).pairs]
     for name in names:
         scores[name] = []
         for seed in seeds:
-            config = config_of(name, seed, options)
-            chosen = chosen or [pair.key for pair in fifty(planning.plan(config).train).pairs]
-            scores[name].append(scored(config))
+            scores[name].append(scored(config_of(name, seed, options)))
             print(f"{name}, seed {seed}: mIoU {scores[name][-1]['miou']:.4f}", flush=True)
     table = {name: summary(name, scores) for name in names}
     for name, row in table.items():
@@ -116,7 +116,7 @@ def planned(config: TrainConfig) -> planning.TrainingPlan:
     """As `segformer train` would do it, but on the fifty images: their classes are counted, not those of all 367."""
     whole = planning.plan(dataclasses.replace(config, class_weights="none", sampling="uniform"))
     train = fifty(whole.train)
-    statistics = planning.count_classes(train)
+    statistics = count_classes(train)
     settings: dict[str, Any] = {"sampling": config.sampling}
     if config.class_weights == "auto":
         settings["class_weights"] = tuple(statistics.weights().tolist())

@@ -163,6 +163,7 @@ class _Training:
         while not self._is_over:
             began = time.perf_counter()
             batch = self._fetched(batches, stop)
+            self.trainer.judge_precision(*batch)
             waited = time.perf_counter() - began
             step = self._stepped(*batch)
             if step is None:

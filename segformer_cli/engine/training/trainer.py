@@ -20,6 +20,7 @@ from segformer_cli.engine.training.batch_norm import shared
 from segformer_cli.engine.training.criterion import Criterion
 from segformer_cli.engine.training.memory import Recomputing
 from segformer_cli.engine.training.optim import build_optimizer, lr_factor, set_learning_rates
+from segformer_cli.engine.training.precision import fault_of
 from segformer_cli.errors import SegFormerError, UsageError, did_you_mean
 from segformer_cli.model.segformer import AllMLPHead, SegFormer
 
@@ -152,6 +153,18 @@ class Trainer:
         if self._average is not None:
             self._average.follow(self.model, self.iteration)
         return Step(self.iteration, loss, self._peaks[0] * factor, time.perf_counter() - began)
+
+    def judge_precision(self, images: Tensor, targets: Tensor) -> None:
+        """Back to float32 where the first crops show that half precision does not do; said, and kept."""
+        dtype = self.decisions.dtype
+        if dtype == torch.float32 or self.iteration:
+            return
+        some = images[:4], targets[:4]
+        fault = fault_of(dtype, self.model, self.criterion, *some, self.device)
+        if any(self.group.gathered(fault)):
+            self.decisions.dtype = torch.float32
+            self._scaler = torch.amp.GradScaler(self.device.type, enabled=False)
+            self.note(f"{fault or 'another process refuses half precision'}: training goes on in float32")
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on as if there had been none in between."""

@@ -209,3 +209,21 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path: Path, head_o
         assert isinstance(ours, dict) and isinstance(theirs, dict)
         for key, tensor in theirs.items():
             assert torch.allclose(ours[key], tensor, rtol=1e-9, atol=1e-9), key
+
+
+def test_half_precision_is_tried_on_the_first_crops_and_left_where_it_does_not_do() -> None:
+    heard: list[str] = []
+    torch.manual_seed(0)
+    model = build_model("b0", num_classes=3)
+    trainer = Trainer(model, CE, recipe(), CPU, Decisions(dtype=torch.bfloat16), note=heard.append)
+    trainer.judge_precision(*batch())
+    assert trainer.decisions.dtype == torch.bfloat16
+    assert heard == []
+    trainer.step(*batch())
+    with torch.no_grad():       # logits beyond 65,504, the largest number of float16
+        model.head.classify.weight.mul_(1e8)  # type: ignore[union-attr, operator]
+    again = Trainer(model, CE, recipe(), CPU, Decisions(dtype=torch.float16), note=heard.append)
+    again.judge_precision(*batch())
+    assert again.decisions.dtype == torch.float32
+    assert again.state()["decisions"]["dtype"] == "float32"
+    assert "training goes on in float32" in heard[0]
