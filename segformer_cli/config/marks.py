@@ -76,4 +76,7 @@ BOUNDARY = Range(above=0, at_most=0.5)
 SIDES = Range(32)
 """Of a crop, in pixels: the coarsest stage sees 1/32 of it."""
 
+STAGES = Range(1, 4)
+"""Of the encoder."""
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

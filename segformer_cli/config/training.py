@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, Doc, Precision, Range
+from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, STAGES, Doc, Precision, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,12 @@ class TrainConfig:
     patience: Annotated[
         int | None, Doc("validations without a better mIoU after which a run ends; default: it does not"), COUNT
     ] = None
+    compile: Annotated[
+        Literal["auto", "on", "off"], Doc("the network by torch.compile; auto: on a GPU, if a measurement says it pays")
+    ] = "auto"
+    checkpoint_activations: Annotated[
+        tuple[int, ...], Doc("stages, 1 to 4, that run again in the backward pass: less memory, more time"), STAGES
+    ] = ()
     log_every: Annotated[int, Doc("steps between lines of the log"), COUNT] = 10
     track: Annotated[
         tuple[Literal["tensorboard", "wandb", "mlflow"], ...], Doc("programs that are sent scores and pictures too")

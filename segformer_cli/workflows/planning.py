@@ -269,6 +269,7 @@ def recipe_of(config: TrainConfig) -> Recipe:
         freeze=config.freeze,
         clip_norm=config.clip_norm,
         ema=config.ema,
+        checkpoint_activations=config.checkpoint_activations,
         seed=config.seed,
     )
 

@@ -126,6 +126,9 @@ def prepare(
     folder = Path(run)
     then = circumstances_of(folder)
     then = dataclasses.replace(then, config=dataclasses.replace(then.config, **_decided(Run(folder))))
+    if then.config.folds is not None and then.config.fold is None:
+        hint = f"each fold is a run: segformer reproduce {folder / 'fold_1'}"
+        raise SegFormerError(f"{folder} is a cross-validation", where=str(folder / CONFIG), hint=hint)
     if out is not None and Path(out).resolve() == folder.resolve():
         raise UsageError(f"{out} is the run itself", where="-o", hint="name another folder for the new one")
     if out is not None and (Path(out) / CONFIG).is_file() and not force:
@@ -216,9 +219,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _decided(run: Run) -> dict[str, Any]:
-    """The settings that stand for what a run found out as it went: memory was short, a precision had no use."""
+    """The settings that stand for what a run found out as it went: in how many parts, which precision, compiled."""
     taken = run.decisions()
     found = {"accumulate": taken.get("accumulate"), "precision": PRECISIONS.get(taken.get("dtype", ""))}
+    if "compiled" in taken:
+        found["compile"] = "on" if taken["compiled"] else "off"
     return {key: value for key, value in found.items() if value is not None}
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,11 @@ CONFIG, COMMAND, LOG, METRICS, REPORT = "config.yaml", "command.txt", "log.jsonl
 CHECKPOINTS, STATE, PREVIEWS = "checkpoints", "state.pt", "previews"
 
 RUNS = Path("runs") / "train"
+FOLDS = "fold_*"
+"""The runs of a cross-validation, in its folder."""
+
 DEEPEST = 3
-"""Levels below a folder at which runs are looked for: those of `--folds` lie in a folder of their own."""
+"""Levels below a folder at which runs are looked for."""
 
 TAIL_BYTES = 16 * 1024
 """Of a log: its last rows, whatever its length."""
@@ -33,7 +36,9 @@ class ListedRun:
     """One run; None for what its files do not say.
 
     `stopped` can go on; `failed` never came to its first checkpoint. `iterations` are those of the log, whose last
-    rows may be a few steps behind. `seconds` is the time it trained, without the pauses of a run that went on.
+    rows may be a few steps behind. `seconds` is the time it trained, without the pauses of a run that went on. Of a
+    cross-validation, `folds` says of how many trainings; iterations and seconds are their sums, the mIoU is the mean of
+    those that have one.
     """
 
     name: str
@@ -46,11 +51,14 @@ class ListedRun:
     seconds: float | None
     variant: str | None
     data: str | None
+    folds: int | None
     changed: str
 
 
 def runs_below(folder: Path | None = None) -> tuple[ListedRun, ...]:
     """The runs in a folder, or the one that it is, that which changed last first; None: those of runs/train.
+
+    The folds of a cross-validation are listed where its own folder is named.
 
     Raises:
         SegFormerError: the folder that is named is not there.
@@ -62,9 +70,13 @@ def runs_below(folder: Path | None = None) -> tuple[ListedRun, ...]:
     return tuple(_listed(run, top) for run in found)
 
 
-def newest_stopped(runs: Iterable[ListedRun]) -> ListedRun | None:
-    """Of runs in the order of `runs_below`, the first that can go on and that no process is at work on."""
-    return next((run for run in runs if run.state == "stopped"), None)
+def newest_stopped(runs: Sequence[ListedRun]) -> ListedRun | None:
+    """Of runs in the order of `runs_below`, the first that can go on and that no process is at work on.
+
+    A fold goes on with its cross-validation.
+    """
+    folders = {Path(run.folder) for run in runs}
+    return next((run for run in runs if run.state == "stopped" and Path(run.folder).parent not in folders), None)
 
 
 def is_finished(folder: Path) -> bool:
@@ -92,44 +104,74 @@ def validations(folder: Path) -> list[dict[str, float]]:
 
 
 def _run_folders(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Folders that hold a config.yaml beside what else a run has."""
+    """Folders that hold a config.yaml beside what else a run has; what lies in one is part of it."""
     if (folder / CONFIG).is_file() and ((folder / COMMAND).is_file() or (folder / CHECKPOINTS).is_dir()):
         yield folder
+        if depth == 0:
+            yield from _folds(folder)
+        return
     if depth == DEEPEST:
         return
     try:
-        entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError:
         return
-    for name in entries:
-        if not name.startswith(".") and name not in (CHECKPOINTS, PREVIEWS):
+    for name in names:
+        if not name.startswith("."):
             yield from _run_folders(folder / name, depth + 1)
+
+
+def _folds(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob(f"{FOLDS}/{CONFIG}"))
 
 
 def _last_change(folder: Path) -> float:
     files = (folder / CONFIG, folder / LOG, folder / CHECKPOINTS / STATE, folder / REPORT)
-    return max(path.stat().st_mtime for path in files if path.is_file())
+    own = max(path.stat().st_mtime for path in files if path.is_file())
+    return max([own, *map(_last_change, _folds(folder))])
 
 
 def _listed(folder: Path, top: Path) -> ListedRun:
     settings = _settings(folder / CONFIG)
-    rows = _last_rows(folder / LOG)
-    scored = [row for row in validations(folder) if not math.isnan(row.get("miou", math.nan))]
-    best = max(scored, key=lambda row: row["miou"], default=None)
-    elapsed = [row["elapsed_s"] for row in rows if "elapsed_s" in row]
-    every = settings.get("iterations")
+    parts = [_trained(each) for each in _folds(folder) or [folder]]
+    every, folds = settings.get("iterations"), settings.get("folds") if settings.get("fold") is None else None
+    mious = [part.best[1] for part in parts if part.best is not None]
+    times = [part.seconds for part in parts if part.seconds is not None]
+    best = parts[0].best if folds is None else None
     return ListedRun(
         name=folder.relative_to(top).as_posix() if folder != top else folder.absolute().name,
         folder=str(folder),
         state=state_of(folder),
-        iterations=max([int(row["iteration"]) for row in [*rows, *scored[-1:]]], default=0),
-        all_iterations=every if isinstance(every, int) else None,
-        best_miou=None if best is None else best["miou"],
-        best_iteration=None if best is None else int(best["iteration"]),
-        seconds=elapsed[-1] if elapsed else None,
+        iterations=sum(part.iterations for part in parts),
+        all_iterations=every * (folds or 1) if isinstance(every, int) else None,
+        best_miou=sum(mious) / len(mious) if mious else None,
+        best_iteration=None if best is None else best[0],
+        seconds=sum(times) if times else None,
         variant=settings.get("variant"),
         data=settings.get("data"),
+        folds=folds,
         changed=datetime.fromtimestamp(_last_change(folder)).astimezone().isoformat(timespec="seconds"),
+    )
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """How far one training came; `best` is an iteration and its mIoU."""
+
+    iterations: int
+    best: tuple[int, float] | None
+    seconds: float | None
+
+
+def _trained(folder: Path) -> _Trained:
+    rows = _last_rows(folder / LOG)
+    scored = [row for row in validations(folder) if not math.isnan(row.get("miou", math.nan))]
+    best = max(scored, key=lambda row: row["miou"], default=None)
+    elapsed = [row["elapsed_s"] for row in rows if "elapsed_s" in row]
+    return _Trained(
+        iterations=max([int(row["iteration"]) for row in [*rows, *scored[-1:]]], default=0),
+        best=None if best is None else (int(best["iteration"]), best["miou"]),
+        seconds=elapsed[-1] if elapsed else None,
     )
 
 

@@ -188,7 +188,7 @@ class WeightsAndBiases:
         self._wandb = needed("wandb", "wandb")
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
-            name=os.environ.get("WANDB_NAME", folder.name),
+            name=os.environ.get("WANDB_NAME", _title(folder, config)),
             id=handle,
             resume="allow",
             dir=str(folder),
@@ -251,12 +251,17 @@ class MLflow:
         title = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         known = self._client.get_experiment_by_name(title)
         experiment = known.experiment_id if known else self._client.create_experiment(title)
-        handle = str(self._client.create_run(experiment, run_name=folder.name).info.run_id)
+        handle = str(self._client.create_run(experiment, run_name=_title(folder, config)).info.run_id)
         parameters = [
             self._entities.Param(key, written_as_yaml(value)) for key, value in dataclasses.asdict(config).items()
         ]
         self._client.log_batch(handle, params=parameters)
         return handle
+
+
+def _title(folder: Path, config: TrainConfig) -> str:
+    """The folder's name; a fold's is the same in every cross-validation."""
+    return folder.name if config.fold is None else f"{folder.absolute().parent.name}_{folder.name}"
 
 
 def _quiet_at_home(name: str) -> None:

@@ -131,6 +131,7 @@ class _Training:
         self.last: Evaluation | None = None
         self.best_iteration = 0
         self.setbacks = self.shift = 0
+        self.decided = state is not None and state["trainer"]["iteration"] > 0
         self.step_seconds = self.wait_seconds = 0.0
         self.began = time.perf_counter()
         self.dtype = choose_dtype("fp32" if self.config.precision == "auto" else self.config.precision, self.device)
@@ -163,7 +164,7 @@ class _Training:
         while not self._is_over:
             began = time.perf_counter()
             batch = self._fetched(batches, stop)
-            self.trainer.judge_precision(*batch)
+            self._decide(*batch)
             waited = time.perf_counter() - began
             step = self._stepped(*batch)
             if step is None:
@@ -198,6 +199,15 @@ class _Training:
             )
         assert batch is not None
         return batch
+
+    def _decide(self, images: Tensor, targets: Tensor) -> None:
+        """What is found out once, on the first crops of a run, and then kept."""
+        if self.decided:
+            return
+        self.decided = True
+        self.trainer.judge_precision(images, targets)
+        if self.config.compile == "auto" and self.device.type == "cuda":
+            self.trainer.judge_compiling(images, targets)
 
     def _stepped(self, images: Tensor, targets: Tensor) -> Step | None:
         """One more step; None where it went wrong, and the run is back at an earlier one."""
@@ -363,7 +373,7 @@ def _model_of(run: Run, config: TrainConfig) -> SegFormer:
 def _decisions(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
     """As the settings ask, or as they were taken when the run began."""
     if state is None:
-        return Decisions(config.accumulate, dtype)
+        return Decisions(config.accumulate, dtype, compiled=config.compile == "on")
     taken = state["trainer"]["decisions"]
     return Decisions(taken["accumulate"], getattr(torch, taken["dtype"]), taken["compiled"])
 

@@ -96,7 +96,7 @@ def test_a_no_and_an_error_of_two_processes_are_one_object_too(studio: Path) -> 
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_score_that_is_cut_off_leaves_nothing(studio: Path, number: signal.Signals) -> None:
     # Masks written for a server show how far it has come.
-    arguments = ["eval", "-w", "a.safetensors", "-d", "data", "--submission", "masks", "--size", "512"]
+    arguments = ["eval", "-w", "a.safetensors", "-d", "data", "--submission", "masks", "--size", "1024"]
     outputs = ["-o", "out", "--report", "report.html", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "segformer_cli", *arguments, *outputs],

@@ -52,7 +52,7 @@ def test_runs_in_json_have_the_same_and_more(run: RunHere) -> None:
     one = next(row for row in found["runs"] if row["name"] == "one")
     assert set(one) == {
         "name", "folder", "state", "iterations", "all_iterations", "best_miou", "best_iteration", "seconds", "variant",
-        "data", "changed",
+        "data", "folds", "changed",
     }
     assert 0 <= one["best_miou"] <= 1
     assert one["best_iteration"] in (2, 4)

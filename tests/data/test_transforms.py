@@ -305,3 +305,17 @@ def test_a_crop_for_training_is_normalised_before_it_is_padded(tmp_path: Path) -
     assert image[:, 40:].abs().max() == image[:, :, 48:].abs().max() == 0       # the mean colour, right and below
     assert (target[:40, :48] == 3).all()
     assert (target[40:] == IGNORE).all() and (target[:, 48:] == IGNORE).all()
+
+
+def test_a_crop_for_training_shows_the_class_that_its_place_wants(tmp_path: Path) -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[3:6, 190:193] = 1
+    for folder, array in (("images", np.zeros((200, 200, 3), np.uint8)), ("masks", mask)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(array).save(tmp_path / folder / "a.png")
+    augmentation = Augmentation(crop_size=(32, 32), scale_range=(1.0, 1.0), photometric="off")
+    crops = TrainCrops(open_data(str(tmp_path), "all"), augmentation, (0.0,) * 3, (1.0,) * 3, seed=0)
+    for place, expected in (((0, 0, 1), True), ((1, 0, 1), True), ((0, 0), False), ((0, 0, 0), False)):
+        item = crops[place]
+        assert not isinstance(item, SegFormerError)
+        assert bool((item[1] == 1).any()) == expected

@@ -180,7 +180,7 @@ def exported(
     for package in ("onnx", "onnxscript", "onnxruntime"):
         peer(package)
     path = tmp_path_factory.mktemp("onnx") / "full.onnx"
-    onnx.write_fp32(masks_of(pipeline_of(sample, request.param), 3), path)
+    onnx.write_exact(masks_of(pipeline_of(sample, request.param), 3), path)
     return request.param, path
 
 

@@ -118,18 +118,21 @@ def test_a_run_that_did_not_record_its_start_says_so(run: Path) -> None:
     known = json.loads((run / "data.json").read_text())
     del known["weights"]
     (run / "data.json").write_text(json.dumps(known))
-    (difference,) = prepare(run).differences
-    assert (difference.of, difference.then) == ("weights", None)
+    for weights, now in ((None, ", sha256 "), ("none", "random weights")):
+        (difference,) = prepare(run, weights=weights).differences
+        assert (difference.of, difference.then) == ("weights", None)
+        assert now in str(difference.now)
 
 
 def test_what_a_run_found_out_as_it_went_is_taken_from_its_state(run: Path) -> None:
     state = Run(run).load_state()
-    state["trainer"]["decisions"] |= {"accumulate": 1, "dtype": "bfloat16"}
+    state["trainer"]["decisions"] |= {"accumulate": 1, "dtype": "bfloat16", "compiled": True}
     Run(run).save_state(state)
     prepared = prepare(run)
     assert prepared.differences == ()
     assert prepared.plan is not None
-    assert (prepared.plan.config.accumulate, prepared.plan.config.precision) == (1, "bf16")
+    config = prepared.plan.config
+    assert (config.accumulate, config.precision, config.compile) == (1, "bf16", "on")
 
 
 def test_a_reproduction_that_was_stopped_goes_on(
@@ -166,6 +169,17 @@ def test_a_run_that_is_not_finished_can_be_looked_at_but_not_done_again(run: Pat
         reproduce(prepared)
     assert caught.value.hint == f"segformer train --resume -o {run}"
     assert not (tmp_path / "new").exists()
+
+
+def test_a_cross_validation_is_done_again_fold_by_fold(run: Path) -> None:
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("folds: null", "folds: 3"))
+    with pytest.raises(SegFormerError, match="is a cross-validation") as caught:
+        prepare(run)
+    assert caught.value.hint == f"each fold is a run: segformer reproduce {run / 'fold_1'}"
+    (run / "config.yaml").write_text(text.replace("folds: null", "folds: 3").replace("fold: null", "fold: 1"))
+    differences = prepare(run).differences
+    assert {each.of for each in differences} == {"data"}
 
 
 def test_what_is_no_run_and_what_cannot_be_read_are_expected_errors(run: Path, tmp_path: Path) -> None:

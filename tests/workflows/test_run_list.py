@@ -74,13 +74,32 @@ def test_a_lock_that_a_killed_process_left_does_not_make_a_run_running(tmp_path:
 
 
 def test_runs_lie_up_to_three_levels_down_and_a_run_itself_is_a_list_of_one(tmp_path: Path) -> None:
-    folds = [write_run(tmp_path / "folds" / f"fold_{number}", changed=number) for number in (1, 2)]
+    runs = [write_run(tmp_path / "b2" / f"seed_{number}", changed=number) for number in (1, 2)]
     write_run(tmp_path / "a" / "b" / "c" / "d")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "config.yaml").write_text("no run: nothing else is here")
-    assert [run.name for run in runs_below(tmp_path)] == ["folds/fold_2", "folds/fold_1"]
-    (alone,) = runs_below(folds[0])
-    assert (alone.name, alone.folder) == ("fold_1", str(folds[0]))
+    assert [run.name for run in runs_below(tmp_path)] == ["b2/seed_2", "b2/seed_1"]
+    (alone,) = runs_below(runs[0])
+    assert (alone.name, alone.folder) == ("seed_1", str(runs[0]))
+
+
+def test_a_cross_validation_is_one_run_whose_folds_are_seen_where_it_is_named(tmp_path: Path) -> None:
+    top = write_run(tmp_path / "five", changed=1)
+    for name in ("log.jsonl", "config.yaml"):
+        (top / name).unlink()
+    (top / "config.yaml").write_text("variant: b0\ndata: x\niterations: 40\nfolds: 5\nfold: null\n")
+    write_run(top / "fold_1", changed=3, finished=True, mious=(0.25, 0.5))
+    write_run(top / "fold_2", changed=4, mious=(0.25,))
+    (run,) = runs_below(tmp_path)
+    assert (run.name, run.state, run.folds) == ("five", "stopped", 5)
+    assert (run.iterations, run.all_iterations, run.seconds) == (40, 200, 20.0)
+    assert (run.best_miou, run.best_iteration) == (0.375, None)
+    found = runs_below(top)
+    assert {run.name for run in found} == {"five", "fold_1", "fold_2"}
+    assert next(run.best_iteration for run in found if run.name == "fold_1") == 20
+    newest = newest_stopped(found)
+    assert newest is not None
+    assert newest.folder == str(top)
 
 
 def test_rows_that_were_cut_off_are_not_read(tmp_path: Path) -> None:

@@ -112,6 +112,15 @@ def test_the_latest_sheets_and_that_of_the_best_are_kept(
     ]
 
 
+@pytest.mark.parametrize("size", [(7, 9), (700, 900)])
+def test_colours_of_ids_are_never_mixed_however_they_are_sized(size: tuple[int, int]) -> None:
+    colours = ((250, 0, 0), (0, 250, 0), (0, 0, 250))
+    ids = 2 * np.random.default_rng(0).integers(0, 2, size).astype(np.uint8)
+    shown = Meaning(("a", "b", "c"), colours, 255).colours(ids)
+    assert max(shown.shape) == SIDE
+    assert set(map(tuple, shown.reshape(-1, 3).tolist())) == {colours[0], colours[2]}
+
+
 def test_the_legend_names_what_is_there_the_most_frequent_first() -> None:
     meaning = Meaning(("road", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)), 255)
     assert meaning.legend([np.array([[2, 2, 0]], np.uint8), np.array([[2, 255]], np.uint8)]) == [

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from segformer_cli.engine.distributed import Group
 from segformer_cli.engine.training.average import Average
 from segformer_cli.engine.training.batch_norm import shared
+from segformer_cli.engine.training.compiling import compared
 from segformer_cli.engine.training.criterion import Criterion
 from segformer_cli.engine.training.memory import Recomputing
 from segformer_cli.engine.training.optim import build_optimizer, lr_factor, set_learning_rates
@@ -165,6 +166,17 @@ class Trainer:
             self.decisions.dtype = torch.float32
             self._scaler = torch.amp.GradScaler(self.device.type, enabled=False)
             self.note(f"{fault or 'another process refuses half precision'}: training goes on in float32")
+
+    def judge_compiling(self, images: Tensor, targets: Tensor) -> None:
+        """Compiled from here on, if that pays over the steps that are left; said, and kept."""
+        part = -(-len(images) // self.decisions.accumulate)
+        some = images[:part], targets[:part]
+        found = compared(self.model, self.criterion, *some, self.device, self.decisions.dtype)
+        steps = (self.recipe.iterations - self.iteration) * self.decisions.accumulate
+        if all(self.group.gathered(found.pays(steps))):
+            self.decisions.compiled = True
+            self._network = self._wrapped()
+        self.note(f"{found}: {'compiled' if self.decisions.compiled else 'not compiled'}")
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on as if there had been none in between."""
