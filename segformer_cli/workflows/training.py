@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.class_statistics import STATISTICS
-from segformer_cli.data.dataset import TrainCrops, joined, raising, start_worker
-from segformer_cli.data.pairs import Split
-from segformer_cli.data.sampler import TrainStream
-from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.device import choose_device, choose_dtype, seed_everything
 from segformer_cli.engine.distributed import Group, losing_none, own_device, process_group
 from segformer_cli.engine.inference import Segmenter
-from segformer_cli.engine.loading import build_model, start_from
 from segformer_cli.engine.protocol import choose_protocol
 from segformer_cli.engine.scoring import Pace, score_split
-from segformer_cli.engine.training.trainer import Decisions, Diverged, Step, Trainer
+from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
 from segformer_cli.errors import Interrupted, SegFormerError, UsageError
-from segformer_cli.model.checkpoint import ModelConfig, load_checkpoint, network_from
-from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
-from segformer_cli.model.segformer import SegFormer
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
-from segformer_cli.resize import NATIVE
 from segformer_cli.workflows.claims import claimed
-from segformer_cli.workflows.planning import CROP, TrainingPlan, criterion_of, plan, recipe_of
+from segformer_cli.workflows.planning import TrainingPlan, criterion_of, plan, recipe_of
 from segformer_cli.workflows.runs import REPORT, Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
+from segformer_cli.workflows.stopping import stop_asked
+from segformer_cli.workflows.training_parts import Batch, batches_of, decisions_of, model_of, starting_network
 from segformer_cli.workflows.training_report import write_training_report
-
-Batch = tuple[Tensor, Tensor]
-"""Pictures (B, C, H, W) and targets (B, H, W)."""
 
 SETBACKS = 3
 """How often a run whose loss is no longer a number goes back to its last good state."""
@@ -90,7 +74,7 @@ def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> T
     config = planned.config
     _refuse_shares(config, group)
     seed_everything(config.seed, deterministic=config.deterministic)
-    run = planned.run or (group.gathered(Run.new(config) if group.leads else None)[0])
+    run = planned.run or group.together(lambda: Run.new(config) if group.leads else None)[0]
     assert run is not None
     with claimed(run.folder / "checkpoints") if group.leads else nullcontext(), run.removed_if_unused():
         state = run.load_state() if planned.run else None
@@ -134,11 +118,11 @@ class _Training:
         self.decided = state is not None and state["trainer"]["iteration"] > 0
         self.step_seconds = self.wait_seconds = 0.0
         self.began = time.perf_counter()
-        self.dtype = choose_dtype("fp32" if self.config.precision == "auto" else self.config.precision, self.device)
-        model, said = _build(planned) if state is None else (_model_of(run, self.config), ())
+        self.dtype = choose_dtype(self.config.precision, self.device)
+        model, said = starting_network(planned) if state is None else (model_of(run, self.config), ())
         recipe = recipe_of(self.config)
         criterion = criterion_of(self.config, planned.train.ignore_index, len(planned.train.class_names))
-        decisions = _decisions(self.config, self.dtype, state)
+        decisions = decisions_of(self.config, self.dtype, state)
         self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self._note)
         if state is None:
             if group.leads:
@@ -153,19 +137,20 @@ class _Training:
 
     def go(self) -> TrainingResult:
         """All steps that are left."""
-        with _stop_asked() as stop:
+        with stop_asked() as stop:
             while not self._is_over:
                 self._go_on(stop)
         return self._result()
 
     def _go_on(self, stop: Callable[[], bool]) -> None:
         """Steps until the last, or until one goes wrong."""
-        batches = self._batches()
+        start = self.trainer.iteration * self.config.batch_size + self.shift
+        batches = batches_of(self.plan, self.trainer.model.config, self.group, start)
         while not self._is_over:
             began = time.perf_counter()
             batch = self._fetched(batches, stop)
-            self._decide(*batch)
             waited = time.perf_counter() - began
+            self._decide(*batch)
             step = self._stepped(*batch)
             if step is None:
                 return
@@ -306,20 +291,6 @@ class _Training:
             self.run.log({"iteration": self.trainer.iteration, "note": text})
         self.progress(Progress("train", self.trainer.iteration, self._iterations, message=text))
 
-    def _batches(self) -> Iterator[Batch]:
-        """This process's part of each step from here on."""
-        config, group = self.config, self.group
-        statistics = self.plan.statistics
-        stream = TrainStream(
-            len(self.plan.train),
-            config.batch_size,
-            config.seed,
-            start=self.trainer.iteration * config.batch_size + self.shift,
-            share=(group.rank, group.size),
-            shown=None if statistics is None else statistics.pictures_showing(),
-        )
-        return raising(_loader(config, self.plan.train, self.trainer.model.config, stream))
-
     def _segmenter(self) -> Segmenter:
         """The network as it is now, ready to predict."""
         val, model = self.plan.val, self.trainer.result
@@ -363,91 +334,3 @@ class _Training:
             final=self.last,
             report=str(report),
         )
-
-
-def _model_of(run: Run, config: TrainConfig) -> SegFormer:
-    """The network of a run that goes on; its weights are in the state."""
-    return network_from(load_checkpoint(run.checkpoint("last")), drop_path=config.drop_path, dropout=config.dropout)
-
-
-def _decisions(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
-    """As the settings ask, or as they were taken when the run began."""
-    if state is None:
-        return Decisions(config.accumulate, dtype, compiled=config.compile == "on")
-    taken = state["trainer"]["decisions"]
-    return Decisions(taken["accumulate"], getattr(torch, taken["dtype"]), taken["compiled"])
-
-
-def _build(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
-    """The network to train, with the meaning of its numbers, and what was done to fit weights to classes."""
-    config, split = planned.config, planned.train
-    told: dict[str, Any] = {
-        "class_names": split.class_names,
-        "palette": split.palette,
-        "ignore_index": split.ignore_index,
-        "training_data": split.data,
-        "size": NATIVE,
-    }
-    torch.manual_seed(config.seed)
-    if planned.checkpoint is None:
-        model = build_model(
-            config.variant, class_names=split.class_names, drop_path=config.drop_path, dropout=config.dropout
-        )
-        model.config = dataclasses.replace(model.config, **told)
-        return model, ()
-    source: ModelConfig = planned.checkpoint.config
-    bands: dict[str, Any] = {"in_channels": 3, "mean": source.mean, "std": source.std}
-    if source.in_channels != 3:
-        bands |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-    told["origin"] = source.origin or Path(planned.start).name
-    return start_from(
-        planned.checkpoint,
-        dataclasses.replace(source, variant=config.variant, **bands, **told),
-        config.seed,
-        drop_path=config.drop_path,
-        dropout=config.dropout,
-        same_classes=(source.class_names, source.training_data) == (split.class_names, split.data),
-    )
-
-
-def _loader(config: TrainConfig, split: Split, model: ModelConfig, stream: TrainStream) -> DataLoader[Any]:
-    augmentation = Augmentation(
-        crop_size=config.crop_size or (CROP, CROP),
-        base_size=config.base_size,
-        scale_range=config.scale_range,
-        cat_max_ratio=config.cat_max_ratio,
-        flip=config.flip,
-        photometric=config.photometric,
-    )
-    crops = TrainCrops(split, augmentation, model.mean, model.std, config.seed)
-    workers = config.workers or 0
-    return DataLoader(
-        crops,
-        batch_sampler=stream,
-        num_workers=workers,
-        collate_fn=joined,
-        worker_init_fn=start_worker,
-        prefetch_factor=4 if workers else None,
-        persistent_workers=workers > 0,
-    )
-
-
-@contextmanager
-def _stop_asked() -> Iterator[Callable[[], bool]]:
-    """Says whether SIGINT or SIGTERM came, so that the step under way ends first; a second one does not wait."""
-    asked = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.sample import write_sample
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
@@ -139,13 +140,13 @@ def test_a_run_that_was_stopped_by_a_signal_goes_on_alike(
 def test_going_on_reads_no_data_again(scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped_after(5, tiny(scenes, tmp_path / "run"), monkeypatch)
     positions: list[int] = []
-    crop = training.TrainCrops._crop
+    crop = TrainCrops._crop
 
-    def noted(self: training.TrainCrops, position: int, index: int) -> object:
+    def noted(self: TrainCrops, position: int, index: int) -> object:
         positions.append(position)
         return crop(self, position, index)
 
-    monkeypatch.setattr(training.TrainCrops, "_crop", noted)
+    monkeypatch.setattr(TrainCrops, "_crop", noted)
     training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
     assert positions == list(range(8, 16))      # from the state after step 4 on
 

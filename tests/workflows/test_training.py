@@ -20,14 +20,13 @@ from segformer_cli.config import TrainConfig
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.sample import write_sample
-from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.loading import load_model
 from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from segformer_cli.progress import Progress
 from segformer_cli.resize import NATIVE, SizePolicy
-from segformer_cli.workflows import planning, training
+from segformer_cli.workflows import planning, training, training_parts
 from segformer_cli.workflows.runs import Run
 from tests.conftest import RandomCheckpoint
 
@@ -112,7 +111,7 @@ def test_fine_tuning_keeps_the_encoder_and_the_rows_of_equal_names(
     source = random_checkpoint("b0", classes=3, class_names=("Road", "zebra", "sky"), licence="someone's")
     path = save_checkpoint(tmp_path / "source.safetensors", source)
     planned = planning.plan(tiny(scenes, weights=str(path)))
-    model, said = training._build(planned)
+    model, said = training_parts.starting_network(planned)
     assert torch.equal(model.encoder.stages[0].norm.weight, source.tensors["encoder.stages.0.norm.weight"])
     rows = model.state_dict()["head.classify.weight"]
     assert torch.equal(rows[0], source.tensors["head.classify.weight"][0])
@@ -128,11 +127,10 @@ def test_an_own_training_is_tested_at_native_size_and_sees_one_normalisation(
     source = random_checkpoint("b0", classes=3, size=SizePolicy(short=512, long=2048), mean=(1.0, 2.0, 3.0))
     path = save_checkpoint(tmp_path / "source.safetensors", source)
     planned = planning.plan(tiny(scenes, weights=str(path)))
-    model, _ = training._build(planned)
+    model, _ = training_parts.starting_network(planned)
     assert model.config.size == NATIVE
     assert model.config.mean == (1.0, 2.0, 3.0)
-    crops = training._loader(planned.config, planned.train, model.config, TrainStream(4, 2, 0)).dataset
-    assert crops.mean == (1.0, 2.0, 3.0)  # type: ignore[attr-defined]
+    assert training_parts.crops_of(planned, model.config).mean == (1.0, 2.0, 3.0)
 
 
 def test_a_forced_run_leaves_no_weights_of_the_one_before(scenes: str, tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""What a training is made of: the network it starts from, what was decided for it, and the crops of each step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from segformer_cli.config import TrainConfig
+from segformer_cli.data.dataset import TrainCrops, joined, raising, start_worker
+from segformer_cli.data.sampler import TrainStream
+from segformer_cli.data.transforms import Augmentation
+from segformer_cli.engine.distributed import Group
+from segformer_cli.engine.loading import build_model, start_from
+from segformer_cli.engine.training.trainer import Decisions
+from segformer_cli.model.checkpoint import ModelConfig, load_checkpoint, network_from
+from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
+from segformer_cli.model.segformer import SegFormer
+from segformer_cli.resize import NATIVE
+from segformer_cli.workflows.planning import CROP, TrainingPlan
+from segformer_cli.workflows.runs import Run
+
+Batch = tuple[Tensor, Tensor]
+"""Pictures (B, C, H, W) and targets (B, H, W)."""
+
+
+def model_of(run: Run, config: TrainConfig) -> SegFormer:
+    """The network of a run that goes on; its weights are in the state."""
+    return network_from(load_checkpoint(run.checkpoint("last")), drop_path=config.drop_path, dropout=config.dropout)
+
+
+def decisions_of(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
+    """As the settings ask, or as they were taken when the run began."""
+    if state is None:
+        return Decisions(config.accumulate, dtype, compiled=config.compile == "on")
+    taken = state["trainer"]["decisions"]
+    return Decisions(taken["accumulate"], getattr(torch, taken["dtype"]), taken["compiled"])
+
+
+def starting_network(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:
+    """The network to train, with the meaning of its numbers, and what was done to fit weights to classes."""
+    config, split = planned.config, planned.train
+    told: dict[str, Any] = {
+        "class_names": split.class_names,
+        "palette": split.palette,
+        "ignore_index": split.ignore_index,
+        "training_data": split.data,
+        "size": NATIVE,
+    }
+    torch.manual_seed(config.seed)
+    if planned.checkpoint is None:
+        model = build_model(
+            config.variant, class_names=split.class_names, drop_path=config.drop_path, dropout=config.dropout
+        )
+        model.config = dataclasses.replace(model.config, **told)
+        return model, ()
+    source: ModelConfig = planned.checkpoint.config
+    bands: dict[str, Any] = {"in_channels": 3, "mean": source.mean, "std": source.std}
+    if source.in_channels != 3:
+        bands |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    told["origin"] = source.origin or Path(planned.start).name
+    return start_from(
+        planned.checkpoint,
+        dataclasses.replace(source, variant=config.variant, **bands, **told),
+        config.seed,
+        drop_path=config.drop_path,
+        dropout=config.dropout,
+        same_classes=(source.class_names, source.training_data) == (split.class_names, split.data),
+    )
+
+
+def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: int) -> Iterator[Batch]:
+    """This process's part of each step, from a position in the stream on, without end."""
+    config, statistics = planned.config, planned.statistics
+    stream = TrainStream(
+        len(planned.train),
+        config.batch_size,
+        config.seed,
+        start=start,
+        share=(group.rank, group.size),
+        shown=None if statistics is None else statistics.pictures_showing(),
+    )
+    workers = config.workers or 0
+    loader: DataLoader[Any] = DataLoader(
+        crops_of(planned, model),
+        batch_sampler=stream,
+        num_workers=workers,
+        collate_fn=joined,
+        worker_init_fn=start_worker,
+        prefetch_factor=4 if workers else None,
+        persistent_workers=workers > 0,
+        pin_memory=config.device.startswith("cuda"),
+    )
+    return raising(loader)
+
+
+def crops_of(planned: TrainingPlan, model: ModelConfig) -> TrainCrops:
+    """The augmented crops of the training split, normalised as the network wants them."""
+    config = planned.config
+    augmentation = Augmentation(
+        crop_size=config.crop_size or (CROP, CROP),
+        base_size=config.base_size,
+        scale_range=config.scale_range,
+        cat_max_ratio=config.cat_max_ratio,
+        flip=config.flip,
+        photometric=config.photometric,
+    )
+    return TrainCrops(planned.train, augmentation, model.mean, model.std, config.seed)
