@@ -19,6 +19,8 @@ MAP_ENDS = "<!-- end of the map -->\n"
 COMMANDS = (
     (),
     ("train",),
+    ("runs",),
+    ("reproduce",),
     ("eval",),
     ("eval-robust",),
     ("corrupt",),
@@ -66,9 +68,8 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- commands: `benchmark`, `runs`, `reproduce`, and of `data`: `check`, `stats`, `preview`
+- commands: `benchmark`, and of `data`: `check`, `stats`, `preview`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
-- `train`: `--resume`, `--devices`, and the state to resume from in a run
 - `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
   `--bands`; `-b auto`
 """

@@ -28,6 +28,7 @@ from segformer_cli.resize import ALIGN
 from segformer_cli.settings import checked
 from segformer_cli.workflows.resuming import continued
 from segformer_cli.workflows.runs import Run
+from segformer_cli.workflows.tracking import check_trackers
 
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
 CROP = 512
@@ -123,6 +124,7 @@ def plan(
     if config.out and run is None:
         refuse_unwritable([Path(config.out) / "config.yaml"], force=True)
     _refuse_contradictions(config)
+    check_trackers(config)
     device = choose_device(config.device)
     train, val = _splits(config)
     checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")

@@ -9,16 +9,14 @@ from typing import Any
 from segformer_cli.config import TrainConfig
 from segformer_cli.errors import SegFormerError, UsageError
 from segformer_cli.settings import changed, resolve, written_as_yaml
+from segformer_cli.workflows.run_list import RUNS, newest_stopped, runs_below
 from segformer_cli.workflows.runs import Run, is_finished
 
 FREE = frozenset(
     ("resume", "out", "force", "offline", "workers", "device", "devices", "nnodes", "rdzv_endpoint", "log_every",
-     "checkpoint_every", "patience")
+     "checkpoint_every", "patience", "track")
 )
 """What a run may go on with otherwise: nothing here changes a step."""
-
-RUNS = Path("runs") / "train"
-
 
 def continued(config: TrainConfig, run: Run | None = None) -> tuple[TrainConfig, Run]:
     """The settings of a run that goes on, and the run.
@@ -54,15 +52,14 @@ def run_to_resume(out: str | None) -> Path:
                 hint=f"to train further from its weights: segformer train -w {folder}",
             )
         return folder
-    runs = [path.parent for path in RUNS.glob("*/config.yaml")] if RUNS.is_dir() else []
-    unfinished = [run for run in runs if Run(run).state.is_file() and not is_finished(run)]
-    if not unfinished:
+    newest = newest_stopped(runs_below())
+    if newest is None:
         raise SegFormerError(
             "there is no unfinished run to go on with",
             where=str(RUNS.absolute()),
             hint="-o RUN names one that lies elsewhere",
         )
-    return max(unfinished, key=lambda run: Run(run).state.stat().st_mtime)
+    return Path(newest.folder)
 
 
 def stored_config(folder: Path) -> TrainConfig:

@@ -261,6 +261,7 @@ def fingerprint(split: Split) -> dict[str, object]:
     return {
         "data": split.data,
         "images": len(split),
+        "note": split.note,
         "classes": list(split.class_names),
         "ignore_index": split.ignore_index,
         "sha256_of_names_and_sizes": digest.hexdigest(),

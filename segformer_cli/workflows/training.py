@@ -23,9 +23,12 @@ from segformer_cli.errors import Interrupted, SegFormerError, UsageError
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
 from segformer_cli.workflows.claims import claimed
 from segformer_cli.workflows.planning import TrainingPlan, criterion_of, plan, recipe_of
+from segformer_cli.workflows.run_curves import write_curves
+from segformer_cli.workflows.run_pictures import write_inputs, write_validation
 from segformer_cli.workflows.runs import REPORT, Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 from segformer_cli.workflows.stopping import stop_asked
+from segformer_cli.workflows.tracking import Trackers, open_trackers
 from segformer_cli.workflows.training_parts import Batch, batches_of, decisions_of, model_of, starting_network
 from segformer_cli.workflows.training_report import write_training_report
 
@@ -118,6 +121,7 @@ class _Training:
         self.decided = state is not None and state["trainer"]["iteration"] > 0
         self.step_seconds = self.wait_seconds = 0.0
         self.began = time.perf_counter()
+        self.trackers = Trackers({})
         self.dtype = choose_dtype(self.config.precision, self.device)
         model, said = starting_network(planned) if state is None else (model_of(run, self.config), ())
         recipe = recipe_of(self.config)
@@ -126,18 +130,21 @@ class _Training:
         self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self._note)
         if state is None:
             if group.leads:
-                run.describe(self.config, {"train": planned.train, "val": planned.val})
+                splits = {"train": planned.train, "val": planned.val}
+                run.describe(self.config, splits, planned.start, planned.checkpoint)
                 if planned.statistics is not None:
                     planned.statistics.save(run.folder / STATISTICS)
                 self._save()
         else:
             self._return_to(state)
+        if group.leads:
+            self.trackers = open_trackers(self.config, run.folder, self.trainer.iteration, self._note)
         for each in said:
             self._note(each)
 
     def go(self) -> TrainingResult:
         """All steps that are left."""
-        with stop_asked() as stop:
+        with self.trackers, stop_asked() as stop:
             while not self._is_over:
                 self._go_on(stop)
         return self._result()
@@ -190,6 +197,10 @@ class _Training:
         if self.decided:
             return
         self.decided = True
+        if self.group.leads:
+            meaning, ignored = self.trainer.model.config, self.plan.train.ignore_index
+            seen = write_inputs(self.run.folder, images, targets, meaning, ignored)
+            self.trackers.picture(0, "previews/inputs", seen)
         self.trainer.judge_precision(images, targets)
         if self.config.compile == "auto" and self.device.type == "cuda":
             self.trainer.judge_compiling(images, targets)
@@ -209,6 +220,7 @@ class _Training:
         if self.group.leads and (iteration % config.log_every == 0 or iteration == 1 or finished):
             seconds = {"seconds": step.seconds, "wait_s": waited, "elapsed_s": time.perf_counter() - self.began}
             self.run.log({"iteration": iteration, "loss": step.loss, "lr": step.lr, **seconds})
+            self.trackers.step(iteration, step.loss, step.lr)
         self.progress(Progress("train", iteration, self._iterations, "it", {"loss": step.loss, "lr": step.lr}))
         if iteration % config.eval_every == 0 or finished:
             self._validate(step)
@@ -229,6 +241,9 @@ class _Training:
         self.run.metrics({**row, "aacc": self.last.aacc, **{f"iou/{c.name}": c.iou for c in self.last.per_class}})
         if better:
             self.run.save("best", self.trainer.result)
+        write_curves(self.run.folder)
+        sheet = write_validation(self.run.folder, val, segmenter, self.last, step.iteration, self.best_iteration)
+        self.trackers.validation(step.iteration, self.last, sheet)
         score = f"mIoU {self.last.miou:.4f}, aAcc {self.last.aacc:.4f}{' (best)' if better else ''}"
         note = f"iteration {step.iteration}: {score}"
         self.progress(Progress("train", step.iteration, self._iterations, "it", message=note))
@@ -263,6 +278,7 @@ class _Training:
         self.step_seconds, self.wait_seconds = state["step_s"], state["wait_s"]
         if self.group.leads:
             self.run.cut_back(self.trainer.iteration)
+            self.trackers.back_to(self.trainer.iteration)
 
     def _evaluation(self, confusion: torch.Tensor | None) -> Evaluation | None:
         if confusion is None:

@@ -177,9 +177,13 @@ def test_a_cross_validation_is_done_again_fold_by_fold(run: Path) -> None:
     with pytest.raises(SegFormerError, match="is a cross-validation") as caught:
         prepare(run)
     assert caught.value.hint == f"each fold is a run: segformer reproduce {run / 'fold_1'}"
-    (run / "config.yaml").write_text(text.replace("folds: null", "folds: 3").replace("fold: null", "fold: 1"))
-    differences = prepare(run).differences
-    assert {each.of for each in differences} == {"data"}
+    found = []
+    for fold in (1, 2):
+        folded = text.replace("folds: null", "folds: 3").replace("fold: null", f"fold: {fold}")
+        (run / "config.yaml").write_text(folded)
+        found.append(prepare(run))
+    assert [each.plan.config.fold for each in found if each.plan is not None] == [1, 2]
+    assert found[0].differences != found[1].differences     # the pictures of one of them at least are others
 
 
 def test_what_is_no_run_and_what_cannot_be_read_are_expected_errors(run: Path, tmp_path: Path) -> None:

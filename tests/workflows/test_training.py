@@ -51,8 +51,8 @@ def test_a_run_holds_what_was_asked_what_happened_and_its_weights(scenes: str, t
     result = training.train(tiny(scenes, out=str(tmp_path / "run")), heard.append)
     run = tmp_path / "run"
     assert {entry.name for entry in run.iterdir()} == {
-        "checkpoints", "command.txt", "config.yaml", "data.json", "environment.json", "log.jsonl", "metrics.csv",
-        "report.html",
+        "checkpoints", "command.txt", "config.yaml", "curves.png", "data.json", "environment.json", "log.jsonl",
+        "metrics.csv", "previews", "report.html",
     }
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in log] == [1, 2, 3, 4]
