@@ -37,11 +37,21 @@ LOSS = Criterion(((1.0, CrossEntropy(ignore_index=IGNORE)),), IGNORE, "valid")
 Stepper = Callable[[Tensor, Tensor], object]
 
 
-def ours(variant: str, classes: int, device: torch.device, checkpointed: bool = False) -> Stepper:
+class PlainLoss(Criterion):
+    """The same loss, of a map of all classes at label size."""
+
+    def __call__(self, logits: Tensor, targets: Tensor, pixels: Tensor | None = None, part: float = 1.0) -> Tensor:
+        large = F.interpolate(logits.float(), size=targets.shape[-2:], mode="bilinear", align_corners=False)
+        return F.cross_entropy(large, targets, ignore_index=IGNORE)
+
+
+def ours(
+    variant: str, classes: int, device: torch.device, checkpointed: bool = False, loss: Criterion = LOSS
+) -> Stepper:
     """One step of ours."""
     model = build_model(variant, num_classes=classes)
     decisions = Decisions(dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
-    trainer = Trainer(model, LOSS, RECIPE, device, decisions)
+    trainer = Trainer(model, loss, RECIPE, device, decisions)
     for stage in model.encoder.stages:
         stage.checkpointed = checkpointed  # type: ignore[assignment]
     return trainer.step
@@ -68,8 +78,12 @@ def theirs(variant: str, classes: int, device: torch.device) -> Stepper:
 CONTESTANTS: dict[str, Callable[[str, int, torch.device], Stepper]] = {
     "ours": ours,
     "ours_checkpointed": lambda variant, classes, device: ours(variant, classes, device, True),
+    "ours_plain_loss": lambda variant, classes, device: ours(variant, classes, device, loss=PLAIN),
     "transformers": theirs,
 }
+
+
+PLAIN = PlainLoss(LOSS.terms, IGNORE, "valid")
 
 
 def batch_of(size: int, classes: int, side: int = SIDE) -> tuple[Tensor, Tensor]:
@@ -138,8 +152,10 @@ def compare(variant: str, classes: int, rounds: int, size: int, device: str) -> 
         "all_ms": spent,
         "times_faster": least["transformers"] / least["ours"],
         "checkpointed_takes": least["ours_checkpointed"] / least["ours"],
+        "loss_in_strips_takes": least["ours"] / least["ours_plain_loss"],
         "peak_mib": peak,
         "share_of_memory": peak["ours"] / peak["transformers"],
+        "share_of_memory_of_plain_loss": peak["ours"] / peak["ours_plain_loss"],
         "share_of_memory_checkpointed": peak["ours_checkpointed"] / peak["transformers"],
     }
 
