@@ -10,6 +10,7 @@ import typer
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import TrainConfig
+from segformer_cli.errors import UsageError
 from segformer_cli.processes import are_several
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ def train(
     """Train or fine-tune; without --data, on drawn street scenes."""
     with o.console(context) as console:
         settings = o.settled(TrainConfig, context, console)
+        if settings.resume and config is not None:
+            raise UsageError(
+                "--config and --resume are both given", hint="a run goes on with its own settings: leave out --config"
+            )
 
         from segformer_cli.model.named_weights import provenance
         from segformer_cli.workflows import launching, planning, resuming, training

@@ -125,6 +125,13 @@ def test_an_error_that_one_process_meets_is_told_once(scenes: Path, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_goes_on_with_its_own_settings_and_no_other_file(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("lr: 1.0\n")
+    code, _, err = finished(started(scenes, tmp_path, "--resume", "-c", "mine.yaml"))
+    assert code == 2
+    assert "error: --config and --resume are both given" in err
+
+
 def test_more_devices_than_crops_are_refused(scenes: Path, tmp_path: Path) -> None:
     code, _, err = finished(started(scenes, tmp_path, "--iterations", "5", "--devices", "2", "-b", "1"))
     assert code == 2
