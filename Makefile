@@ -48,11 +48,13 @@ release-check:    ## the wheel alone, without the tools of development, in a ven
 	cd .venv-release && bin/segformer --version && bin/segformer doctor && \
 	  bin/segformer predict sample -w sample -o out --force --save mask,overlay
 
-gpu-check:        ## the same score, the pixels that differ, and the speed on a GPU
+gpu-check:        ## the same score, the pixels that differ, exports, training and the speed on a GPU
 	$(PYTHON) -m segformer_cli eval -w sample --device cuda --precision fp32 --min-miou 0.70
 	$(PYTHON) -m segformer_cli train -d sample --iterations 20 --device cuda -o runs/gpu-check --force
 	$(PYTHON) benchmarks/inference.py --device cuda
 	$(PYTHON) benchmarks/independence.py --device cuda
+	$(PYTHON) benchmarks/exports_on_gpu.py
+	$(PYTHON) benchmarks/training.py --device cuda --batch-size 8 --variants b0,b2,b5
 	$(PYTHON) -m segformer_cli eval-robust --cityscapes-c -w sample --limit 4 --device cuda -o runs/gpu-check-robust --force
 
 online-check:     ## tests that reach the network
