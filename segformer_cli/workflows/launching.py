@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -42,7 +43,7 @@ def launch(
 
     Raises:
         Interrupted: all were asked to stop before they had begun.
-        SegFormerError: a process was killed.
+        SegFormerError: a process was killed, or ended without a word.
         EnvironmentLacksError: the machines do not meet.
     """
     least, _, most = nnodes.partition(":")
@@ -72,7 +73,9 @@ def launch(
             return said[1]
         if stopped:
             raise Interrupted("interrupted")
-        return _ended(failures, Path(folder), show) if failures else 0
+        if failures:
+            _raise_end(failures, Path(folder), show)
+        return 0
 
 
 def _run(config: LaunchConfig, arguments: Sequence[str]) -> tuple[dict[int, ProcessFailure], bool]:
@@ -89,9 +92,9 @@ def _run(config: LaunchConfig, arguments: Sequence[str]) -> tuple[dict[int, Proc
     return {}, False
 
 
-def _ended(failures: Mapping[int, ProcessFailure], logs: Path, show: Callable[[str], object]) -> int:
-    """The exit code of the process that failed first, and what it said; the launcher ends the others by SIGTERM."""
-    rank, failure = min(failures.items(), key=lambda each: (each[1].exitcode == -signal.SIGTERM, each[0]))
+def _raise_end(failures: Mapping[int, ProcessFailure], logs: Path, show: Callable[[str], object]) -> NoReturn:
+    """The end of the process that failed first, as an error; the launcher ends the others by SIGTERM."""
+    rank, failure = min(failures.items(), key=lambda each: (_lateness(each[1].exitcode), each[0]))
     if failure.exitcode < 0:
         raise SegFormerError(
             f"process {rank} was killed by {signal.Signals(-failure.exitcode).name}",
@@ -100,7 +103,19 @@ def _ended(failures: Mapping[int, ProcessFailure], logs: Path, show: Callable[[s
         )
     for said in sorted(logs.rglob(f"{failure.local_rank}/stderr.log")):
         show(said.read_text(encoding="utf-8", errors="replace"))
-    return failure.exitcode
+    # Without a last word: it lost another process before that one's end was seen.
+    raise SegFormerError(
+        f"process {rank} ended with exit code {failure.exitcode}, and said nothing",
+        where=f"process {failure.pid}",
+        hint="segformer train --resume goes on, with any number of devices",
+    )
+
+
+def _lateness(exit_code: int) -> int:
+    """Which of several ends comes of which: one is killed, others lose it, the launcher ends those that are left."""
+    if exit_code == -signal.SIGTERM:
+        return 2
+    return 0 if exit_code < 0 else 1
 
 
 @contextmanager
