@@ -15,7 +15,9 @@ from segformer_cli.model.checkpoint import Checkpoint, ModelConfig, build_networ
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The processes that tests start count alike: sums of two threads differ from those of one in the last bit.
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
     if "online" not in str(config.getoption("markexpr")):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     _make_torchvision_importable()

@@ -92,41 +92,62 @@ def train(
 ) -> None:
     """Train or fine-tune; without --data, on drawn street scenes."""
     with o.console(context) as console:
-        settings = o.settled(TrainConfig, context, console)
-        if settings.resume and config is not None:
-            raise UsageError(
-                "--config and --resume are both given", hint="a run goes on with its own settings: leave out --config"
-            )
-
-        from segformer_cli.model.named_weights import provenance
-        from segformer_cli.workflows import launching, planning, resuming, training
-        from segformer_cli.workflows.runs import Run
-
-        run = Run(resuming.run_to_resume(settings.out)) if settings.resume else None
-        if run is not None:
-            settings = o.settled(TrainConfig, context, console, file=run.folder / "config.yaml")
+        settings, run = _settled(context, console)
         if settings.devices > 1 and not are_several() and not dry_run:
+            from segformer_cli.workflows.launching import launch
+
             meeting = settings.nnodes, settings.rdzv_endpoint
-            raise typer.Exit(launching.launch(context.obj, settings.devices, *meeting, show=sys.stderr.write))
+            raise typer.Exit(launch(context.obj, settings.devices, *meeting, show=sys.stderr.write))
         if settings.preset is None and run is None:
-            preset = planning.default_preset(settings, console.progress)
-            settings = o.settled(TrainConfig, context, console, preset=preset)
-        if settings.folds is not None and settings.fold is None:
-            _cross_validate(settings, run, console, dry_run)
-            return
-        plan = planning.plan(settings, console.progress, run)
-        if dry_run:
-            console.done(_planned(plan), summary=str(plan))
-            return
-        console.say(str(plan))
-        result = training.train(plan, console.progress)
-        console.done(
-            {key: value for key, value in vars(result).items() if key != "final"} | {"final": result.final.to_json()},
-            artifacts=[result.run],
-            summary=f"{result.run}: best mIoU {result.best_miou:.4f} at iteration {result.best_iteration}, "
-            f"{result.images_per_s:.1f} images/s; {provenance(result.licence)}",
-            next_command=f"segformer predict INPUT -w {result.run} -o out/ --save mask,overlay",
+            settings = _with_recipe(settings, context, console)
+        whole = settings.folds is not None and settings.fold is None
+        (_cross_validate if whole else _train)(settings, run, console, dry_run)
+
+
+def _settled(context: typer.Context, console: Console) -> tuple[TrainConfig, Run | None]:
+    """The settings, and the run that goes on with them, if one does."""
+    settings = o.settled(TrainConfig, context, console)
+    if not settings.resume:
+        return settings, None
+    if context.params["config"] is not None:
+        raise UsageError(
+            "--config and --resume are both given", hint="a run goes on with its own settings: leave out --config"
         )
+
+    from segformer_cli.workflows import resuming
+    from segformer_cli.workflows.runs import Run
+
+    run = Run(resuming.run_to_resume(settings.out))
+    return o.settled(TrainConfig, context, console, file=run.folder / "config.yaml"), run
+
+
+def _with_recipe(settings: TrainConfig, context: typer.Context, console: Console) -> TrainConfig:
+    """The settings over the recipe for where the training starts and what it sees."""
+    from segformer_cli.workflows.planning import default_preset
+
+    preset = default_preset(settings, console.progress)
+    return o.settled(TrainConfig, context, console, preset=preset)
+
+
+def _train(settings: TrainConfig, run: Run | None, console: Console, dry_run: bool) -> None:
+    """One training, or the plan of it."""
+    from segformer_cli.model.named_weights import provenance
+    from segformer_cli.workflows import planning, training
+
+    plan = planning.plan(settings, console.progress, run)
+    if dry_run:
+        console.done(_planned(plan), summary=str(plan))
+        return
+    console.say(str(plan))
+    result = training.train(plan, console.progress)
+    console.done(
+        {key: value for key, value in vars(result).items() if key != "final"} | {"final": result.final.to_json()},
+        artifacts=[result.run],
+        summary=f"{result.run}: best mIoU {result.best_miou:.4f} at iteration {result.best_iteration}, "
+        f"{result.images_per_s:.1f} images/s, {100 * result.data_wait_share:.0f} % of the time waiting for data; "
+        f"{provenance(result.licence)}",
+        next_command=f"segformer predict INPUT -w {result.run} -o out/ --save mask,overlay",
+    )
 
 
 def _cross_validate(settings: TrainConfig, run: Run | None, console: Console, dry_run: bool) -> None:
