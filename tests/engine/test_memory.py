@@ -1,0 +1,45 @@
+"""What work takes and what is left, on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from segformer_cli.engine import memory
+from segformer_cli.engine.memory import free_bytes, peak_during
+
+CPU, MIB = torch.device("cpu"), 2**20
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells")
+def test_the_peak_is_what_was_held_at_one_time_and_not_what_was_freed_before() -> None:
+    torch.ones(80 * MIB)          # 320 MiB, freed at once: an earlier peak
+
+    def work() -> None:
+        for _ in range(3):
+            torch.ones(16 * MIB)  # 64 MiB each time, one after the other
+
+    found = peak_during(work, CPU)
+    assert found is not None
+    assert 60 * MIB < found < 90 * MIB
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells")
+def test_no_more_is_free_than_the_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_GROUPS", ())
+    left = free_bytes(CPU)
+    assert left is not None
+    assert 0 < left < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, text in {"max": "1000\n", "current": "400\n", "none": "max\n"}.items():
+        (tmp_path / name).write_text(text)
+    limit, used, none = (str(tmp_path / name) for name in ("max", "current", "none"))
+    monkeypatch.setattr(memory, "_GROUPS", ((none, used), (limit, used), (str(tmp_path / "absent"), used)))
+    assert free_bytes(CPU) == 600
+
+
+def test_a_device_that_does_not_tell_is_none() -> None:
+    assert free_bytes(torch.device("mps")) is None
