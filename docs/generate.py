@@ -26,6 +26,7 @@ COMMANDS = (
     ("corrupt",),
     ("compare",),
     ("export",),
+    ("benchmark",),
     ("predict",),
     ("weights",),
     ("weights", "list"),
@@ -39,7 +40,7 @@ COMMANDS = (
     ("demo",),
     ("doctor",),
 )
-CONFIGURED = ("train", "eval", "eval-robust", "corrupt", "compare", "export", "predict")
+CONFIGURED = ("train", "eval", "eval-robust", "corrupt", "compare", "export", "benchmark", "predict")
 
 INTRODUCTION = """\
 # The command line
@@ -68,7 +69,8 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- commands: `benchmark`, and of `data`: `check`, `stats`, `preview`
+- commands of `data`: `check`, `stats`, `preview`
+- `benchmark`: `--backend`, `--against`, `--paper`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
 - `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
   `--bands`; `-b auto`
@@ -134,6 +136,7 @@ def _keys(command: str) -> str:
         "corrupt": config.CorruptConfig,
         "compare": config.CompareConfig,
         "export": config.ExportConfig,
+        "benchmark": config.BenchmarkConfig,
         "predict": config.PredictConfig,
     }[command]
     rows = [

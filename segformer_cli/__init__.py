@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segformer_cli.config import (
+        BenchmarkConfig,
         CompareConfig,
         CorruptConfig,
         EvalConfig,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from segformer_cli.engine.loading import build_model, load_model
+    from segformer_cli.workflows.benchmarking import benchmark
     from segformer_cli.workflows.comparison import compare_results
     from segformer_cli.workflows.corrupting import corrupt_files
     from segformer_cli.workflows.evaluation import evaluate
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BenchmarkConfig",
     "CompareConfig",
     "CorruptConfig",
     "EvalConfig",
@@ -47,6 +50,7 @@ __all__ = [
     "RobustConfig",
     "TrainConfig",
     "__version__",
+    "benchmark",
     "build_model",
     "compare_results",
     "corrupt_files",
@@ -62,12 +66,14 @@ _HOMES = {
     "load_model": "segformer_cli.engine.loading",
     "Predictor": "segformer_cli.workflows.prediction",
     "Prediction": "segformer_cli.workflows.prediction",
+    "benchmark": "segformer_cli.workflows.benchmarking",
     "compare_results": "segformer_cli.workflows.comparison",
     "corrupt_files": "segformer_cli.workflows.corrupting",
     "eval_robust": "segformer_cli.workflows.robustness",
     "evaluate": "segformer_cli.workflows.evaluation",
     "export_model": "segformer_cli.workflows.exporting",
     "train": "segformer_cli.workflows.training",
+    "BenchmarkConfig": "segformer_cli.config",
     "CompareConfig": "segformer_cli.config",
     "CorruptConfig": "segformer_cli.config",
     "EvalConfig": "segformer_cli.config",

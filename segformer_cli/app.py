@@ -14,6 +14,7 @@ import typer
 
 from segformer_cli import __version__
 from segformer_cli.commands import (
+    benchmark,
     compare,
     corrupt,
     data,
@@ -78,6 +79,7 @@ app.command("eval", cls=Page, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("eval-robust", cls=Page, epilog=robustness.EXAMPLES)(robustness.eval_robust)
 app.command("corrupt", cls=Page, epilog=corrupt.EXAMPLES)(corrupt.corrupt)
 app.command("export", cls=Page, epilog=export.EXAMPLES)(export.export)
+app.command("benchmark", cls=Page, epilog=benchmark.EXAMPLES)(benchmark.benchmark)
 app.command("compare", cls=Page, epilog=compare.EXAMPLES)(compare.compare)
 app.command("predict", cls=Page, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(weights.app, name="weights")

@@ -96,6 +96,25 @@ def parse_size(text: str) -> SizePolicy:
     return SizePolicy(short=sides[0]) if len(sides) == 1 else SizePolicy(box=(sides[0], sides[1]))
 
 
+def exact_size(text: str, least: int = 1) -> tuple[int, int]:
+    """The (height, width) that a text names; one number is a square.
+
+    >>> exact_size("512x1024"), exact_size("512")
+    ((512, 1024), (512, 512))
+
+    Raises:
+        UsageError: the text is no size, or a side has less than `least` pixels or more than `LONGEST_SIDE`.
+    """
+    parts = text.lower().split("x")
+    if not all(part.isdecimal() for part in parts) or len(parts) > 2:
+        raise UsageError(f"--size {text!r} is no exact size", hint="give HxW such as 512x1024, or N for a square")
+    height, width = int(parts[0]), int(parts[-1])
+    if not least <= min(height, width) <= max(height, width) <= LONGEST_SIDE:
+        hint = "such as --size 512x1024"
+        raise UsageError(f"--size {text}: a side has {least} to {LONGEST_SIDE} pixels", hint=hint)
+    return height, width
+
+
 def resize_image(image: NDArray[Any], policy: SizePolicy, ratio: float = 1.0) -> NDArray[Any]:
     """The picture at the size the network sees, (H, W, C) in and out, same type; bilinear, not antialiased."""
     source = image.shape[:2]

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -101,13 +102,16 @@ class Console(AbstractContextManager["Console"]):
                 self._note(f"warning: {text}")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows on stdout; nothing with --json, whose object carries them. Numbers go to the right."""
+        """Rows on stdout; nothing with --json, whose object carries them.
+
+        Numbers go to the right: a float with four digits, a Decimal with its own.
+        """
         if self.json_output or follows():
             return
         self._close_bar()
         cells = [[_cell(value) for value in row] for row in rows]
         right = [
-            bool(rows) and all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
+            bool(rows) and all(isinstance(row[i], (int, float, Decimal)) or row[i] is None for row in rows)
             for i in range(len(columns))
         ]
         if self._tables:

@@ -87,6 +87,17 @@ def text_option(*names: str, metavar: str, help: str, panel: str, hidden: bool =
     )
 
 
+def list_option(*names: str, metavar: str, help: str, panel: str) -> Any:
+    """An option that takes several texts, by commas or repeated."""
+    return typer.Option(
+        *names, metavar=metavar, help=help, rich_help_panel=panel, show_default=False, callback=_by_commas
+    )
+
+
+def _by_commas(texts: list[str] | None) -> str | None:
+    return ",".join(texts) if texts else None
+
+
 def switch_option(*names: str, help: str, panel: str = OUTPUT, hidden: bool = True) -> Any:
     """An option that takes nothing."""
     return typer.Option(*names, help=help, rich_help_panel=panel, hidden=hidden, show_default=False)

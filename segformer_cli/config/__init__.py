@@ -7,9 +7,10 @@ variable. `settings.py` fills these from files, variables and flags.
 from segformer_cli.config.marks import Doc, Range, Whole
 from segformer_cli.config.scoring import CompareConfig, CorruptConfig, EvalConfig, RobustConfig
 from segformer_cli.config.training import TrainConfig
-from segformer_cli.config.using import DemoConfig, ExportConfig, PredictConfig
+from segformer_cli.config.using import BenchmarkConfig, DemoConfig, ExportConfig, PredictConfig
 
 __all__ = [
+    "BenchmarkConfig",
     "CompareConfig",
     "CorruptConfig",
     "DemoConfig",

@@ -1,11 +1,11 @@
-"""What the commands that put weights to use can be told: `predict`, `export`, `demo`."""
+"""What the commands that put weights to use can be told: `predict`, `export`, `benchmark`, `demo`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, SHARE, Doc, Precision
+from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Doc, Precision, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,31 @@ class ExportConfig:
     max_drop: Annotated[float, Doc("points of mIoU that int8, fp16 or bf16 may cost"), NOT_NEGATIVE] = 1.0
     force: Annotated[bool, Doc("overwrite a file that exists")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """Keys of `segformer benchmark`."""
+
+    weights: Annotated[
+        str | None, Doc("WEIGHTS, exported files too; default: random weights of `variant`")
+    ] = None
+    variant: Annotated[tuple[str, ...], Doc("b0 to b5, several by commas; for random weights")] = ("b0",)
+    num_classes: Annotated[int, Doc("of random weights; 150 as in ADE20K"), COUNT] = 150
+    size: Annotated[
+        tuple[str, ...], Doc("exact sizes of the input, HxW or N for a square; default: 512, or the one a file takes")
+    ] = ()
+    batch_size: Annotated[tuple[int, ...], Doc("pictures a call, several by commas"), COUNT] = (1,)
+    warm_up: Annotated[int, Doc("calls that are not counted"), NOT_NEGATIVE] = 3
+    calls: Annotated[int, Doc("calls that are counted, fewer where `seconds` end"), Range(3)] = 20
+    seconds: Annotated[float, Doc("after which no further call of a row begins, once three are done"), POSITIVE] = 20.0
+    threads: Annotated[int | None, Doc("of the CPU; default: torch's own choice"), COUNT] = None
+    device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
+    precision: Annotated[Precision, Doc("of the network's arithmetic; auto: bf16 on a GPU that has it, else fp32")] = (
+        "auto"
+    )
+    offline: Annotated[bool, Doc("never touch the network")] = False
+    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ from segformer_cli.model.header import ModelConfig
 from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MIN_SIDE, SegFormer
 from segformer_cli.progress import Progress, ProgressListener, listening
-from segformer_cli.resize import ALIGN, LONGEST_SIDE, NATIVE
+from segformer_cli.resize import ALIGN, NATIVE, exact_size
 from segformer_cli.settings import checked
 from segformer_cli.workflows.export_check import Candidate, Intake, Pictures, check_export, open_export_pictures
 
@@ -214,13 +214,7 @@ def _refuse_beyond(config: ExportConfig, kind: Format) -> None:
 
 def _size(text: str, kind: Format) -> HW:
     """The (height, width) that a text names; one number is a square."""
-    parts = text.lower().split("x")
-    if not all(part.isdecimal() for part in parts) or len(parts) > 2:
-        raise UsageError(f"--size {text!r} is no size of a file", hint="give HxW such as 512x1024, or N for a square")
-    height, width = int(parts[0]), int(parts[-1])
-    if not MIN_SIDE <= min(height, width) <= max(height, width) <= LONGEST_SIDE:
-        hint = "such as --size 512x1024"
-        raise UsageError(f"--size {text}: a side has {MIN_SIDE} to {LONGEST_SIDE} pixels", hint=hint)
+    height, width = exact_size(text, MIN_SIDE)
     if not kind.any_side and (height % ALIGN or width % ALIGN):
         near = "x".join(map(str, NATIVE.aligned((height, width))))
         raise UsageError(f"--size {text}: sides of a {kind.name} file are multiples of {ALIGN}", hint=f"--size {near}")
