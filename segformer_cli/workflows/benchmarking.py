@@ -19,14 +19,14 @@ from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import build_model, check_weights, load_model
 from segformer_cli.engine.memory import peak_during
-from segformer_cli.engine.protocol import OWN, PROTOCOLS
+from segformer_cli.engine.protocol import Protocol
 from segformer_cli.engine.timing import Timing, timed
 from segformer_cli.errors import UsageError
 from segformer_cli.model import multiply_adds
 from segformer_cli.model.segformer import MIN_SIDE, SegFormer
 from segformer_cli.model.variants import get_variant
 from segformer_cli.progress import Progress, ProgressListener, listening
-from segformer_cli.resize import exact_size
+from segformer_cli.resize import SizePolicy, exact_size
 from segformer_cli.settings import checked
 from segformer_cli.workflows.runs import environment
 
@@ -203,10 +203,10 @@ def _random(config: BenchmarkConfig, variant: str) -> _Contestant:
 
 
 def _segmenter(config: BenchmarkConfig, model: SegFormer | ExportedModel) -> Segmenter:
-    """Pictures are taken at their own size; a full pipeline knows what it does."""
+    """The network sees pictures at exactly their size; what a full pipeline makes of them is its own affair."""
     device = choose_device(config.device)
     whole = isinstance(model, ExportedModel) and model.said.full_pipeline
-    protocol = None if whole else dataclasses.replace(PROTOCOLS["native"], name=OWN)
+    protocol = None if whole else Protocol(name="exact", size=SizePolicy(align=1))
     return Segmenter.of(model, device, choose_dtype(config.precision, device), protocol)
 
 

@@ -10,6 +10,7 @@ import torch
 from segformer_cli.config import BenchmarkConfig, ExportConfig
 from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.errors import ImageError, SegFormerError, UsageError, WeightsError
+from segformer_cli.model.segformer import SegFormer
 from segformer_cli.workflows.benchmarking import benchmark
 from segformer_cli.workflows.exporting import export_model
 
@@ -62,6 +63,19 @@ def test_an_exported_file_is_measured_in_its_own_runtime_at_its_own_size(
     assert ran == [(1, 3, 64, 96)] * 7
     with pytest.raises(ImageError, match="pictures of 64x96 alone"):
         benchmark(BenchmarkConfig(weights=path, size=("128",), **QUICK))  # type: ignore[arg-type]
+
+
+def test_the_network_sees_the_very_size_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+    forward = SegFormer.forward
+
+    def watched(self: SegFormer, images: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(images.shape[-2:]))
+        return forward(self, images)
+
+    monkeypatch.setattr(SegFormer, "forward", watched)
+    benchmark(BenchmarkConfig(size=("29x67",), **QUICK))  # type: ignore[arg-type]
+    assert set(seen) == {(29, 67)}
 
 
 def test_threads_are_those_asked_for_and_then_those_of_before() -> None:
