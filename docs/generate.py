@@ -73,7 +73,7 @@ This page shows what exists. The following is decided, down to its names, and to
 - `benchmark`: `--backend`, `--against`, `--paper`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
 - `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
-  `--bands`; `-b auto`
+  `--bands`
 """
 
 

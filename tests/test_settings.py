@@ -247,7 +247,7 @@ def test_a_number_without_a_meaning_is_an_error_from_python_and_from_text(
         (EvalConfig(window=(64, 64.5)), "window is (64, 64.5); accepted: two", None),  # type: ignore[arg-type]
         (EvalConfig(limit="2"), "limit is '2'; accepted: a whole number", "write 2"),  # type: ignore[arg-type]
         (EvalConfig(limit=True), "limit is True; accepted: a whole number", None),
-        (EvalConfig(batch_size=2.0), "batch_size is 2.0; accepted: a whole number", None),  # type: ignore[arg-type]
+        (EvalConfig(batch_size=2.0), "batch_size is 2.0; accepted: a whole number", "known: auto"),  # type: ignore[arg-type]
         (EvalConfig(min_miou="0.5"), "min_miou is '0.5'; accepted: a number", "write 0.5"),  # type: ignore[arg-type]
         (EvalConfig(boundary="yes"), "boundary is 'yes'; accepted: true or false", "write True"),  # type: ignore[arg-type]
         (EvalConfig(boundary=None), "boundary is None; accepted: true or false", None),  # type: ignore[arg-type]

@@ -126,9 +126,6 @@ SizeOption = Annotated[
         panel=HOW,
     ),
 ]
-BatchSizeOption = Annotated[
-    str | None, text_option("--batch-size", "-b", metavar="N", help="Images a step.", panel=HOW)
-]
 WorkersOption = Annotated[
     str | None, text_option("--workers", "-j", metavar="N", help="Processes that read files.", panel=HOW, hidden=True)
 ]

@@ -45,7 +45,7 @@ ScoreSizeOption = Annotated[
     ),
 ]
 EvalBatchSizeOption = Annotated[
-    Text, text_option("--batch-size", "-b", metavar="N", help="Images a step.", panel=HOW, hidden=True)
+    Text, text_option("--batch-size", "-b", metavar="N|auto", help="Images a step.", panel=HOW, hidden=True)
 ]
 ResamplesOption = Annotated[
     Text, text_option("--resamples", metavar="N", help="Draws of the images; default 1000.", panel=HOW)

@@ -36,6 +36,9 @@ EXAMPLES = epilog(
     ),
 )
 
+BatchSize = o.text_option(
+    "--batch-size", "-b", metavar="N|auto", help="Crops a step; auto: in parts that fit.", panel=o.HOW
+)
 Resume = o.switch_option(
     "--resume", help="Go on with the newest unfinished run, or with -o RUN.", panel=o.HOW, hidden=False
 )
@@ -64,7 +67,7 @@ def train(
     lr: Annotated[str | None, LearningRate] = None,
     crop_size: Annotated[str | None, CropSize] = None,
     folds: Annotated[str | None, Folds] = None,
-    batch_size: o.BatchSizeOption = None,
+    batch_size: Annotated[str | None, BatchSize] = None,
     eval_every: Annotated[str | None, EvalEvery] = None,
     checkpoint_every: Annotated[str | None, CheckpointEvery] = None,
     image_suffix: o.ImageSuffixOption = None,
@@ -135,6 +138,7 @@ def _train(settings: TrainConfig, run: Run | None, console: Console, dry_run: bo
     from segformer_cli.workflows import planning, training
 
     plan = planning.plan(settings, console.progress, run)
+    _warn(plan, console)
     if dry_run:
         console.done(_planned(plan), summary=str(plan))
         return
@@ -156,6 +160,8 @@ def _cross_validate(settings: TrainConfig, run: Run | None, console: Console, dr
     from segformer_cli.workflows import folds
 
     plan = folds.plan_folds(settings, console.progress, run)
+    if plan.current is not None:
+        _warn(plan.current, console)
     if dry_run:
         first = {} if plan.current is None else _planned(plan.current)
         console.done({"folds": plan.config.folds, "first": plan.number, **first}, summary=str(plan))
@@ -179,6 +185,11 @@ def _cross_validate(settings: TrainConfig, run: Run | None, console: Console, dr
     )
 
 
+def _warn(plan: TrainingPlan, console: Console) -> None:
+    for text in plan.needs.warnings:
+        console.warn(text)
+
+
 def _planned(plan: TrainingPlan) -> dict[str, object]:
     return {
         "config": plan.config,
@@ -187,4 +198,5 @@ def _planned(plan: TrainingPlan) -> dict[str, object]:
         "val_images": len(plan.val),
         "classes": plan.train.class_names,
         "seconds_per_step": plan.seconds_per_step,
+        **vars(plan.needs),
     }

@@ -49,7 +49,11 @@ class EvalConfig:
     )
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    batch_size: Annotated[int, Doc("images a step; only images of one size share a step"), COUNT] = 1
+    batch_size: Annotated[
+        int | Literal["auto"],
+        Doc("images a step; only images of one size share a step; auto: what a GPU's memory takes, 1 elsewhere"),
+        COUNT,
+    ] = 1
     workers: Annotated[int, Doc("processes that read files; 0 reads in the main one"), NOT_NEGATIVE] = 0
     group: Annotated[tuple[str, ...], Doc("NAME=CLASS,CLASS: also score these classes as one"), Whole()] = ()
     dialect: Annotated[tuple[str, ...], Doc("also what these tools' averaging gives: mmseg, paddle ..., or all")] = ()
@@ -153,7 +157,11 @@ class RobustConfig:
         None
     )
     calibration: Annotated[bool, Doc("also the calibration error (ECE) under every corruption")] = False
-    batch_size: Annotated[int, Doc("variants of one picture that pass the network together"), COUNT] = 1
+    batch_size: Annotated[
+        int | Literal["auto"],
+        Doc("variants of one picture that pass the network together; auto: what a GPU's memory takes, 1 elsewhere"),
+        COUNT,
+    ] = 1
     workers: Annotated[
         int | None, Doc("processes that read and corrupt; default: chosen from the machine's cores"), NOT_NEGATIVE
     ] = None

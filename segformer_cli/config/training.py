@@ -25,7 +25,11 @@ class TrainConfig:
         int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
     ] = None
     epochs: Annotated[float | None, Doc("passes over the data, in place of iterations"), POSITIVE] = None
-    batch_size: Annotated[int, Doc("crops a step, those of all devices together"), COUNT] = 8
+    batch_size: Annotated[
+        int | Literal["auto"],
+        Doc("crops a step, those of all devices together; auto: the recipe's, in as few parts as the memory allows"),
+        COUNT,
+    ] = 8
     accumulate: Annotated[
         int, Doc("parts in which a device's share of a step passes the network, to save memory"), COUNT
     ] = 1

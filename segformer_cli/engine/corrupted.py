@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from segformer_cli.data.dataset import start_worker
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.inference import Segmenter, mask_and_confidence, prepare, upsampled_mask
-from segformer_cli.engine.scoring import Floats, read_labelled
+from segformer_cli.engine.scoring import Floats, pictures_together, read_labelled
 from segformer_cli.errors import SegFormerError
 from segformer_cli.images import Ids
 from segformer_cli.robustness.corrupter import Corrupter
@@ -77,7 +77,7 @@ def judge_corrupted(
     cells: Sequence[Cell],
     corrupter: Corrupter,
     *,
-    batch_size: int = 1,
+    batch_size: int | Literal["auto"] = 1,
     workers: int = 0,
     confident: bool = False,
     spent: Spent | None = None,
@@ -88,13 +88,14 @@ def judge_corrupted(
 
     Args:
         indices: of the pictures to take.
-        batch_size: cells of one picture that pass the network together.
+        batch_size: cells of one picture that pass the network together; auto: as `pictures_together` gives.
         workers: processes that read and corrupt; 0: this one.
         confident: also how sure the network is, pixel by pixel.
         spent: receives where the time went.
     """
     spent = spent or Spent()
-    images = _CorruptedImages(segmenter, split, indices, cells, corrupter, batch_size)
+    together = pictures_together(segmenter, split, batch_size)
+    images = _CorruptedImages(segmenter, split, indices, cells, corrupter, together)
     loader: DataLoader[Any] = DataLoader(
         images,
         batch_size=None,

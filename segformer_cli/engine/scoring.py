@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from segformer_cli.classes import mask_dtype
 from segformer_cli.data.dataset import raising, start_worker
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.engine.inference import Segmenter, mask_and_confidence, prepare, upsampled_mask
+from segformer_cli.engine.memory import free_bytes, peak_during
 from segformer_cli.engine.upsampling import LogitMap, class_values
 from segformer_cli.errors import SegFormerError
 from segformer_cli.images import Ids, Picture, read_image
@@ -26,6 +28,15 @@ from segformer_cli.metrics.scores import scores
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 
 Floats = NDArray[np.float32]
+
+LOOKED_AT = 9
+"""Pictures whose sizes say how many pass the network together."""
+
+MOST_TOGETHER = 16
+"""More keep a GPU no busier."""
+
+USABLE = 0.8
+"""Share of the free memory: a picture between those looked at may be larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +73,11 @@ def hash_of_target(target: Ids) -> str:
 class Pace:
     """How a split is worked through; nothing here changes a result on a CPU.
 
-    `shard` of `shards` takes every so-many-th picture, for several processes.
+    `batch_size` auto is what `pictures_together` gives. `shard` of `shards` takes every so-many-th picture, for
+    several processes.
     """
 
-    batch_size: int = 1
+    batch_size: int | Literal["auto"] = 1
     workers: int = 0
     shard: int = 0
     shards: int = 1
@@ -105,10 +117,37 @@ def judge(
         DataError, ImageError: a file is not what it should be.
         WeightsError: the network's logits are not finite.
     """
-    for inputs, read in _batches(segmenter, split, pace):
+    together = pictures_together(segmenter, split, pace.batch_size)
+    for inputs, read in _batches(segmenter, split, pace, together):
         passes = _passes(segmenter, inputs, [split.pairs[index] for index, _ in read])
         for maps, (index, target) in zip(passes, read, strict=True):
             yield _judged(maps, index, target, split, confident, meaning)
+
+
+def pictures_together(segmenter: Segmenter, split: Split, batch_size: int | Literal["auto"]) -> int:
+    """How many pictures pass the network together; of auto, as many of the largest as the memory of a GPU takes.
+
+    One on any other device: a CPU takes one at a time anyway, and Apple's GPU does not tell what it has left.
+    """
+    if batch_size != "auto":
+        return batch_size
+    free = free_bytes(segmenter.device) if segmenter.device.type == "cuda" else None
+    images = []
+    for pair in split.spread(LOOKED_AT).pairs if free is not None else ():
+        with suppress(SegFormerError):      # what cannot be read is told where it is scored
+            images.append(read_image(pair.image))
+    if free is None or not images:
+        return 1
+    largest = max(images, key=lambda image: image.shape[0] * image.shape[1])
+    inputs = segmenter.prepare(largest)
+
+    def work() -> None:
+        (maps,) = segmenter.passes(inputs)
+        upsampled_mask(maps, (largest.shape[0], largest.shape[1]))
+
+    work()          # what it makes once is no picture's
+    each = peak_during(work, segmenter.device) or free
+    return max(1, min(MOST_TOGETHER, int(USABLE * free) // max(1, each)))
 
 
 def told(
@@ -203,7 +242,9 @@ def read_labelled(split: Split, pair: Pair) -> tuple[Picture, Ids]:
     return image, np.full(image.shape[:2], split.ignore_index, mask_dtype(len(split.class_names)))
 
 
-def _batches(segmenter: Segmenter, split: Split, pace: Pace) -> Iterator[tuple[list[Tensor], list[tuple[int, Ids]]]]:
+def _batches(
+    segmenter: Segmenter, split: Split, pace: Pace, together: int
+) -> Iterator[tuple[list[Tensor], list[tuple[int, Ids]]]]:
     """Batches of neighbours that have one size: for each ratio the pictures, and the (index, target) of each."""
     loader: DataLoader[Any] = DataLoader(
         _EvalImages(segmenter, split, range(pace.shard, len(split), pace.shards)),
@@ -217,7 +258,7 @@ def _batches(segmenter: Segmenter, split: Split, pace: Pace) -> Iterator[tuple[l
         batch: list[Item] = []
         for item in items:
             batch.append(item)
-            if len(batch) == pace.batch_size:
+            if len(batch) == together:
                 yield _joined(batch)
                 batch = []
         if batch:

@@ -16,18 +16,29 @@ from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics, cou
 from segformer_cli.data.folding import fold_of
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
-from segformer_cli.engine.device import choose_device, default_workers, keep_freed_memory
+from segformer_cli.engine.device import choose_device, choose_dtype, default_workers, keep_freed_memory
+from segformer_cli.engine.distributed import own_device
 from segformer_cli.engine.loading import build_model, check_variant, load_checkpoint_from
 from segformer_cli.engine.training.criterion import Criterion, parsed_terms
-from segformer_cli.engine.training.trainer import Recipe, Trainer
+from segformer_cli.engine.training.trainer import Recipe
 from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError, WeightsError
 from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.variants import get_variant
-from segformer_cli.progress import ProgressListener, ignore_progress
+from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.resize import ALIGN
-from segformer_cli.settings import checked
+from segformer_cli.settings import checked, resolve
 from segformer_cli.workflows.resuming import continued
+from segformer_cli.workflows.run_list import RUNS
 from segformer_cli.workflows.runs import Run
+from segformer_cli.workflows.step_cost import (
+    PREFETCHED,
+    Needs,
+    Sharing,
+    StepCost,
+    crops_of,
+    crops_of_a_device,
+    measured_step,
+)
 from segformer_cli.workflows.tracking import check_trackers
 
 EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
@@ -62,22 +73,29 @@ class TrainingPlan:
     start: str
     checkpoint: Checkpoint | None
     seconds_per_step: float
+    needs: Needs
     run: Run | None = None
     """The run that goes on."""
     statistics: ClassStatistics | None = None
     """Of the pictures to train on, where rare classes are to be drawn more often."""
 
+    @property
+    def batch_size(self) -> int:
+        """Crops of a step."""
+        return crops_of(self.config)
+
     def __str__(self) -> str:
         config = self.config
         height, width = config.crop_size or (CROP, CROP)
         assert config.iterations is not None and config.lr is not None
+        parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         minutes = config.iterations * self.seconds_per_step / 60
         lines = [
             f"{config.variant} on {self.train.data}: {len(self.train)} images to train, {len(self.val)} to validate, "
             f"{len(self.train.class_names)} classes",
             f"start: {self.start}",
             f"recipe: {config.preset or 'as configured'}, lr {config.lr:g}, {config.iterations} iterations of "
-            f"{config.batch_size} crops of {height} x {width}, on {config.device}",
+            f"{self.batch_size} crops of {height} x {width}{parts}, on {config.device}",
         ]
         if self.val.note:
             lines.insert(1, self.val.note.partition(";")[0])
@@ -86,6 +104,7 @@ class TrainingPlan:
         if isinstance(config.class_weights, tuple):
             lines.append(f"class weights: {_said_of_weights(config.class_weights, self.train.class_names)}")
         lines.append(f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s")
+        lines.append(str(self.needs))
         if minutes > 3 and config.data == "sample":
             lines.append("(for a quick look add --iterations 20)")
         return "\n".join(lines)
@@ -124,9 +143,14 @@ def plan(
     if config.out and run is None:
         refuse_unwritable([Path(config.out) / "config.yaml"], force=True)
     _refuse_contradictions(config)
+    fitting = config.batch_size == "auto"
+    if fitting:
+        config = dataclasses.replace(config, batch_size=resolve(TrainConfig, preset=config.preset).batch_size)
     check_trackers(config)
     device = choose_device(config.device)
     train, val = _splits(config)
+    num_classes = len(train.class_names)
+    _refuse_other_losses(config, num_classes)
     checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")
     if run is None:
         # The name of what was found, so that who repeats the run starts from the same.
@@ -136,15 +160,33 @@ def plan(
     statistics = _statistics(config, train, run, progress)
     config = _filled(config, train, device, checkpoint is not None, statistics)
     keep_freed_memory()
-    seconds = _measure_step(config, len(train.class_names), device)
-    drawn_from = statistics if config.sampling == "rare" else None
-    return TrainingPlan(config, train, val.first(config.eval_limit), start, checkpoint, seconds, run, drawn_from)
+    cost = _measured(config, num_classes, own_device(device))
+    if fitting:
+        config = _fitted(config, cost, progress)
+    # A run that goes on may have come to more parts on its way.
+    parts = config.accumulate if run is None else run.decisions().get("accumulate", config.accumulate)
+    return TrainingPlan(
+        config,
+        train,
+        val.first(config.eval_limit),
+        start,
+        checkpoint,
+        cost.seconds_per_crop * crops_of(config),
+        Needs.of(cost, -(-crops_of_a_device(config) // parts), Path(config.out) if config.out else RUNS),
+        run,
+        statistics if config.sampling == "rare" else None,
+    )
 
 
 def _refuse_contradictions(config: TrainConfig) -> None:
     low, high = config.scale_range
     if low > high:
         raise UsageError(f"scale_range is {low:g} to {high:g}", hint="give the smaller number first")
+    if config.batch_size == "auto" and config.accumulate > 1:
+        raise UsageError(
+            f"batch_size is auto, and accumulate is {config.accumulate}",
+            hint="auto finds out the parts: leave out accumulate, or give batch_size as a number",
+        )
     if config.iterations is not None and config.epochs is not None:
         raise UsageError("--iterations and --epochs are both given", hint="give one of them")
     if config.fold is not None and config.fold > (config.folds or 0):
@@ -152,6 +194,12 @@ def _refuse_contradictions(config: TrainConfig) -> None:
     if config.folds is not None and config.fold is None:
         hint = "workflows.folds.cross_validate trains them all, `segformer train --folds N` too; fold=1 is the first"
         raise UsageError(f"folds is {config.folds}, and this is one training", hint=hint)
+
+
+def _refuse_other_losses(config: TrainConfig, num_classes: int) -> None:
+    """An error where the loss is none for these classes, before anything is fetched or counted."""
+    weights = "none" if config.class_weights == "auto" else config.class_weights
+    criterion_of(dataclasses.replace(config, class_weights=weights), 255, num_classes)
 
 
 def _splits(config: TrainConfig) -> tuple[Split, Split]:
@@ -212,7 +260,7 @@ def _filled(
     config: TrainConfig, train: Split, device: torch.device, pretrained: bool, statistics: ClassStatistics | None
 ) -> TrainConfig:
     """The config with what depends on data, start and machine decided."""
-    iterations, batch_size = config.iterations, config.batch_size
+    iterations, batch_size = config.iterations, crops_of(config)
     if iterations is None and config.epochs is not None:
         iterations = max(1, round(config.epochs * len(train) / batch_size))
     elif iterations is None:
@@ -280,7 +328,8 @@ def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Cr
     """The loss of a config.
 
     Raises:
-        UsageError: it is no sum of known losses, or the weights are not one a class.
+        UsageError: it is no sum of known losses, one of them is not for so many classes, or the weights are not one
+            a class.
     """
     weights = None
     if config.class_weights == "auto":
@@ -292,6 +341,12 @@ def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Cr
                 hint="give one a class, in the order of their ids",
             )
         weights = torch.tensor(config.class_weights)
+    if num_classes > 2 and "bce" in (part.rpartition("*")[-1].strip() for part in config.loss.split("+")):
+        raise UsageError(
+            f"bce is of one class against the rest, the data has {num_classes} classes",
+            where=f"loss {config.loss!r}",
+            hint=f"loss={config.loss.replace('bce', 'ce')}",
+        )
     terms = parsed_terms(
         config.loss,
         ignore_index=ignore_index,
@@ -304,14 +359,25 @@ def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Cr
     return Criterion(terms, ignore_index, config.loss_mean, weights)
 
 
-def _measure_step(config: TrainConfig, num_classes: int, device: torch.device) -> float:
-    """Seconds of an optimiser step, from one crop of noise: what the estimate of the plan rests on."""
-    height, width = config.crop_size or (CROP, CROP)
-    images = torch.rand(1, 3, height, width)
-    targets = torch.zeros(1, height, width, dtype=torch.uint8)
-    model = build_model(config.variant, num_classes=num_classes)
-    recipe = dataclasses.replace(recipe_of(config), iterations=2, warmup=0)
-    with torch.random.fork_rng():
-        trainer = Trainer(model, criterion_of(config, 255, num_classes), recipe, device)
-        *_, step = (trainer.step(images, targets) for _ in range(2))
-    return step.seconds * config.batch_size
+def _measured(config: TrainConfig, num_classes: int, device: torch.device) -> StepCost:
+    """What a step takes: what the estimates of the plan rest on."""
+    return measured_step(
+        build_model(config.variant, num_classes=num_classes, drop_path=config.drop_path, dropout=config.dropout),
+        criterion_of(config, 255, num_classes),
+        recipe_of(config),
+        choose_dtype(config.precision, device),
+        config.crop_size or (CROP, CROP),
+        device,
+        Sharing.of(config),
+        waiting=PREFETCHED * (config.workers or 0) * crops_of_a_device(config),
+    )
+
+
+def _fitted(config: TrainConfig, cost: StepCost, progress: ProgressListener) -> TrainConfig:
+    """The config with the fewest parts of a step that the memory allows."""
+    if cost.memory is None:
+        text = f"how much memory is free, {config.device} does not tell: the crops of a step pass in one part"
+        progress(Progress("plan", 0, message=text))
+        return config
+    most = max(1, crops_of(config) // Sharing.of(config).processes)
+    return dataclasses.replace(config, accumulate=min(most, cost.memory.fewest_parts(crops_of_a_device(config))))

@@ -29,7 +29,14 @@ from segformer_cli.workflows.runs import REPORT, Run
 from segformer_cli.workflows.scorecard import Evaluation, protocol_sentence, summarise
 from segformer_cli.workflows.stopping import stop_asked
 from segformer_cli.workflows.tracking import Trackers, open_trackers
-from segformer_cli.workflows.training_parts import Batch, batches_of, decisions_of, model_of, starting_network
+from segformer_cli.workflows.training_parts import (
+    Batch,
+    agreed_parts,
+    batches_of,
+    decisions_of,
+    model_of,
+    starting_network,
+)
 from segformer_cli.workflows.training_report import write_training_report
 
 SETBACKS = 3
@@ -74,8 +81,9 @@ def train(
 
 
 def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> TrainingResult:
+    planned = agreed_parts(planned, group)
     config = planned.config
-    _refuse_shares(config, group)
+    _refuse_shares(planned, group)
     seed_everything(config.seed, deterministic=config.deterministic)
     run = planned.run or group.together(lambda: Run.new(config) if group.leads else None)[0]
     assert run is not None
@@ -85,16 +93,17 @@ def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> T
         return training.go()
 
 
-def _refuse_shares(config: TrainConfig, group: Group) -> None:
+def _refuse_shares(planned: TrainingPlan, group: Group) -> None:
     """An error where there are fewer crops than processes and parts to give them to, or no processes to share."""
+    config = planned.config
     if config.devices > 1 and group.size == 1:
         raise UsageError(
             f"devices is {config.devices}, and this is one process",
             hint=f"segformer train --devices {config.devices} starts them, as does torchrun",
         )
-    if config.batch_size < group.size * config.accumulate:
+    if planned.batch_size < group.size * config.accumulate:
         raise UsageError(
-            f"a step of {config.batch_size} crops cannot be cut into {config.accumulate} parts on each of "
+            f"a step of {planned.batch_size} crops cannot be cut into {config.accumulate} parts on each of "
             f"{group.size} devices",
             hint="a larger --batch-size, or fewer devices or parts",
         )
@@ -151,7 +160,7 @@ class _Training:
 
     def _go_on(self, stop: Callable[[], bool]) -> None:
         """Steps until the last, or until one goes wrong."""
-        start = self.trainer.iteration * self.config.batch_size + self.shift
+        start = self.trainer.iteration * self.plan.batch_size + self.shift
         batches = batches_of(self.plan, self.trainer.model.config, self.group, start)
         while not self._is_over:
             began = time.perf_counter()
@@ -294,7 +303,7 @@ class _Training:
         setbacks, shift = self.setbacks + 1, self.shift
         self._return_to(self.run.load_state())
         self.setbacks = setbacks
-        self.shift = shift + (failed + 1 - self.trainer.iteration) * self.config.batch_size
+        self.shift = shift + (failed + 1 - self.trainer.iteration) * self.plan.batch_size
         self._save()
         self._note(
             f"{error.message}: back to iteration {self.trainer.iteration}, and on with other crops "
@@ -332,7 +341,7 @@ class _Training:
     def _result(self) -> TrainingResult:
         assert self.best is not None and self.last is not None
         done = self.trainer.iteration
-        speed = done * self.config.batch_size / self.step_seconds
+        speed = done * self.plan.batch_size / self.step_seconds
         segmenter = self._segmenter()
         report = self.run.folder / REPORT
         if self.group.leads:

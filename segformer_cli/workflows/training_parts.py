@@ -24,6 +24,7 @@ from segformer_cli.model.segformer import SegFormer
 from segformer_cli.resize import NATIVE
 from segformer_cli.workflows.planning import CROP, TrainingPlan
 from segformer_cli.workflows.runs import Run
+from segformer_cli.workflows.step_cost import PREFETCHED
 
 Batch = tuple[Tensor, Tensor]
 """Pictures (B, C, H, W) and targets (B, H, W)."""
@@ -32,6 +33,12 @@ Batch = tuple[Tensor, Tensor]
 def model_of(run: Run, config: TrainConfig) -> SegFormer:
     """The network of a run that goes on; its weights are in the state."""
     return network_from(load_checkpoint(run.checkpoint("last")), drop_path=config.drop_path, dropout=config.dropout)
+
+
+def agreed_parts(planned: TrainingPlan, group: Group) -> TrainingPlan:
+    """The plan with as many parts of a step as the process needs whose memory is smallest: they meet in each."""
+    parts = max(group.gathered(planned.config.accumulate))
+    return dataclasses.replace(planned, config=dataclasses.replace(planned.config, accumulate=parts))
 
 
 def decisions_of(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
@@ -79,7 +86,7 @@ def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: i
     config, statistics = planned.config, planned.statistics
     stream = TrainStream(
         len(planned.train),
-        config.batch_size,
+        planned.batch_size,
         config.seed,
         start=start,
         share=(group.rank, group.size),
@@ -92,7 +99,7 @@ def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: i
         num_workers=workers,
         collate_fn=joined,
         worker_init_fn=start_worker,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=PREFETCHED if workers else None,
         persistent_workers=workers > 0,
         pin_memory=config.device.startswith("cuda"),
     )

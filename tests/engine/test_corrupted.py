@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,9 +33,11 @@ def segmenter(random_checkpoint: RandomCheckpoint) -> Segmenter:
     return Segmenter.of(network_from(random_checkpoint("b0", classes=19)), torch.device("cpu"))
 
 
-@pytest.mark.parametrize("pace", [{"batch_size": 2}, {"workers": 2}, {"batch_size": 3, "workers": 1}])
-def test_no_pace_changes_a_mask(split: Split, segmenter: Segmenter, pace: dict[str, int]) -> None:
-    def masks(**how: int) -> dict[tuple[int, Cell | None], bytes]:
+@pytest.mark.parametrize(
+    "pace", [{"batch_size": 2}, {"workers": 2}, {"batch_size": 3, "workers": 1}, {"batch_size": "auto"}]
+)
+def test_no_pace_changes_a_mask(split: Split, segmenter: Segmenter, pace: dict[str, Any]) -> None:
+    def masks(**how: Any) -> dict[tuple[int, Cell | None], bytes]:
         found = judge_corrupted(segmenter, split, range(3), CELLS, Corrupter(seed=4), **how)
         return {(each.index, each.cell): each.mask.tobytes() for each in found if isinstance(each, CorruptedMask)}
 

@@ -18,7 +18,16 @@ from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.inference import Segmenter, mask_and_confidence
 from segformer_cli.engine.protocol import Protocol
-from segformer_cli.engine.scoring import Judged, Pace, judge, score_split, told, values_at
+from segformer_cli.engine.scoring import (
+    MOST_TOGETHER,
+    Judged,
+    Pace,
+    judge,
+    pictures_together,
+    score_split,
+    told,
+    values_at,
+)
 from segformer_cli.engine.upsampling import class_values
 from segformer_cli.errors import ImageError, WeightsError
 from segformer_cli.images import read_image
@@ -153,7 +162,7 @@ def test_the_confidence_of_one_pass_is_the_softmax_of_the_class_chosen(random_ch
 
 # However a split is worked through.
 
-PACES = [Pace(batch_size=3), Pace(workers=2), Pace(batch_size=3, workers=1)]
+PACES = [Pace(batch_size=3), Pace(workers=2), Pace(batch_size=3, workers=1), Pace(batch_size="auto")]
 
 
 @pytest.mark.parametrize("protocol", [{}, {"window": (48, 48), "stride": (32, 32), "flip": True, "ratios": (1.0, 0.5)}])
@@ -322,3 +331,10 @@ def test_pictures_before_a_broken_one_are_judged_all_the_same(
     assert [next(found).index, next(found).index] == [0, 1]
     with pytest.raises(WeightsError):
         next(found)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CPU takes one picture at a time")
+def test_auto_lets_small_pictures_pass_a_gpu_together(split: Split, random_checkpoint: RandomCheckpoint) -> None:
+    segmenter = Segmenter.of(network_from(random_checkpoint("b0")), torch.device("cuda"))
+    assert pictures_together(segmenter, split, "auto") == MOST_TOGETHER
+    assert pictures_together(segmenter, split, 3) == 3

@@ -256,3 +256,17 @@ def test_a_run_of_rare_classes_goes_on_to_the_bit_without_reading_masks_again(
 def test_too_few_class_weights_are_refused(scenes: str) -> None:
     with pytest.raises(UsageError, match="class_weights holds 2 numbers, the data has 19 classes"):
         planning.plan(tiny(scenes, class_weights=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize("loss", ["bce", "0.5*bce+dice"])
+def test_bce_of_more_than_two_classes_is_refused_before_anything_is_fetched_or_counted(loss: str, scenes: str) -> None:
+    with pytest.raises(UsageError, match="one class against the rest, the data has 19 classes") as caught:
+        planning.plan(tiny(scenes, loss=loss, weights="no/such/file.pth"))
+    assert (caught.value.where, caught.value.hint) == (f"loss {loss!r}", f"loss={loss.replace('bce', 'ce')}")
+
+
+def test_bce_of_two_classes_is_planned(tmp_path: Path) -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:10] = 1
+    planned = planning.plan(tiny(put_own(tmp_path / "own", mask, mask, mask, mask), loss="bce + dice"))
+    assert len(planned.train.class_names) == 2
