@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segformer_cli.atomic import replacing
 from segformer_cli.errors import ImageError
+from segformer_cli.places import Place
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, upright."""
@@ -29,7 +30,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", "
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 
 
-def read_image(path: Path, *, upright: bool = True) -> Picture:
+def read_image(path: Place, *, upright: bool = True) -> Picture:
     """The picture as (H, W, 3) uint8 RGB, whatever it was: grey, alpha, 16-bit, CMYK, palette.
 
     Args:
@@ -47,7 +48,7 @@ def read_image(path: Path, *, upright: bool = True) -> Picture:
     return _read_by_pillow(data, path, upright)
 
 
-def read_mask(path: Path) -> Ids:
+def read_mask(path: Place) -> Ids:
     """The class ids as stored, (H, W) uint8 or uint16: palette indices, 1, 2, 4, 8 or 16 bits.
 
     Raises:
@@ -101,7 +102,7 @@ def write_image(path: Path, picture: Picture, *, force: bool = False) -> Path:
     return path
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Place) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -128,7 +129,7 @@ def _is_whole(data: bytes) -> bool:
     return not data.startswith(b"GIF8")
 
 
-def _read_by_pillow(data: bytes, path: Path, upright: bool) -> Picture:
+def _read_by_pillow(data: bytes, path: Place, upright: bool) -> Picture:
     image = _open_by_pillow(data, path)
     if upright:
         image = ImageOps.exif_transpose(image)
@@ -139,7 +140,7 @@ def _read_by_pillow(data: bytes, path: Path, upright: bool) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _open_by_pillow(data: bytes, path: Path) -> Image.Image:
+def _open_by_pillow(data: bytes, path: Place) -> Image.Image:
     """The decoded image; what Pillow warns about (huge, odd metadata) is either fatal here or no matter."""
     try:
         with warnings.catch_warnings():

@@ -220,6 +220,14 @@ def name_below(place: Place, folder: Place) -> str:
     return place.relative_to(folder).as_posix()
 
 
+def beginning_of(place: Place, count: int) -> bytes:
+    """The first bytes of a file."""
+    if isinstance(place, ArchivePath):
+        return place.read_bytes()[:count]
+    with place.open("rb") as file:
+        return file.read(count)
+
+
 def bytes_of(place: Place) -> int:
     """The size of a file."""
     return place.size() if isinstance(place, ArchivePath) else place.stat().st_size

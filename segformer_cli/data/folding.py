@@ -20,7 +20,7 @@ def fold_of(train: Split, val: Split, folds: int, number: int) -> tuple[Split, S
     Raises:
         DataError: there are fewer pairs than folds, or the two splits have other classes or ids.
     """
-    pairs = train.pairs + val.pairs
+    pairs = [*train.pairs, *val.pairs]
     if len(pairs) < folds:
         raise DataError(f"{len(pairs)} images cannot be divided into {folds} folds", where=str(train.root))
     if train.class_names != val.class_names or not np.array_equal(train.ids, val.ids):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import pairwise
+from operator import eq
+from pathlib import Path, PurePosixPath
+from typing import overload
 
 import cv2
 import numpy as np
@@ -12,8 +17,12 @@ from numpy.typing import NDArray
 from segformer_cli.classes import ClassSet, Colour
 from segformer_cli.errors import DataError
 from segformer_cli.images import Ids, Picture, read_image, read_mask
+from segformer_cli.places import ArchivePath, Place
 
 UNKNOWN = -1
+
+_INNER = "\0"
+"""Between an archive and the name of its member: no path holds it."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +30,52 @@ class Pair:
     """A picture, its mask (None where the split has no labels), and the key that names both."""
 
     key: str
-    image: Path
-    mask: Path | None
+    image: Place
+    mask: Place | None
+
+
+class Pairs(Sequence[Pair]):
+    """Pairs, kept as one block of text: any number of reading processes share it, and none copies it.
+
+    Of a list of objects each process that looks at it makes a copy: a count of references lies beside every one.
+    """
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        texts = [text.encode() for pair in pairs for text in (pair.key, _text_of(pair.image), _text_of(pair.mask))]
+        self._block = np.frombuffer(b"".join(texts), np.uint8)
+        self._ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        self._order = np.arange(len(texts) // 3)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Pairs: ...
+
+    def __getitem__(self, index: int | slice) -> Pair | Pairs:
+        if isinstance(index, slice):
+            return self._taken(self._order[index])
+        place = 3 * int(self._order[index])
+        ends = self._ends[place : place + 4].tolist()
+        key, image, mask = (self._block[a:b].tobytes().decode() for a, b in pairwise(ends))
+        return Pair(key, _place_of(image), _place_of(mask) if mask else None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def at(self, indices: Iterable[int]) -> Pairs:
+        """Those at some places, in their order."""
+        return self._taken(self._order[np.fromiter(indices, np.int64)])
+
+    def _taken(self, order: NDArray[np.int64]) -> Pairs:
+        found = copy(self)
+        found._order = order
+        return found
 
 
 @dataclass(frozen=True)
@@ -31,17 +84,23 @@ class Split:
 
     `ids` maps an id of the files to a class id or `ignore_index`: index it by the file's id; ids that
     mean nothing are `UNKNOWN`. It has 256 or 65536 entries. `note` is what to know of how the split came about.
+    `read_ids` gives the ids (H, W) that a mask's file holds.
     """
 
     name: str
     data: str
-    root: Path
+    root: Place
     class_names: tuple[str, ...]
     palette: tuple[Colour, ...]
     ignore_index: int
     ids: NDArray[np.int32]
-    pairs: tuple[Pair, ...]
+    pairs: Sequence[Pair]
     note: str | None = None
+    read_ids: Callable[[Place], Ids] = read_mask
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pairs, Pairs):
+            object.__setattr__(self, "pairs", Pairs(self.pairs))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -60,7 +119,12 @@ class Split:
         N = len(self)
         if count is None or count >= N:
             return self
-        return replace(self, pairs=tuple(self.pairs[place * N // count] for place in range(count)))
+        return self.at(place * N // count for place in range(count))
+
+    def at(self, indices: Iterable[int]) -> Split:
+        """The same split with the pairs at some places, in their order."""
+        assert isinstance(self.pairs, Pairs)
+        return replace(self, pairs=self.pairs.at(indices))
 
     def read(self, pair: Pair) -> tuple[Picture, Ids]:
         """The picture (H, W, 3) and its target (H, W) of class ids.
@@ -69,11 +133,11 @@ class Split:
             ImageError: a file cannot be read.
             DataError: the sizes differ, or the mask holds an id that means nothing.
         """
-        image = read_image(pair.image)
+        image = self.read_image(pair)
         target = self.read_target(pair)
         if image.shape[:2] != target.shape and image.shape[1::-1] == target.shape:
             # A picture turned by its EXIF orientation whose mask was drawn on the stored pixels.
-            image = read_image(pair.image, upright=False)
+            image = self.read_image(pair, upright=False)
         if image.shape[:2] != target.shape:
             raise DataError(
                 f"{pair.image.name} is {image.shape[0]} x {image.shape[1]}, its mask {target.shape[0]} x "
@@ -83,11 +147,19 @@ class Split:
             )
         return image, target
 
+    def read_image(self, pair: Pair, *, upright: bool = True) -> Picture:
+        """The picture (H, W, 3) of one pair.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_image(pair.image, upright=upright)
+
     def read_target(self, pair: Pair) -> Ids:
         """The target (H, W) of one pair: class ids and `ignore_index`."""
         if pair.mask is None:
             raise DataError(f"{pair.image.name} has no mask", where=f"split {self.name!r} of {self.root}")
-        stored = read_mask(pair.mask)
+        stored = self.read_ids(pair.mask)
         self._refuse_unknown(stored, pair.mask)
         wide = self.ignore_index > 255
         if stored.dtype == np.uint8 and not wide:
@@ -95,7 +167,7 @@ class Split:
         target = self.ids[stored]
         return target.astype(np.uint16) if wide else target.astype(np.uint8)
 
-    def _refuse_unknown(self, stored: Ids, path: Path) -> None:
+    def _refuse_unknown(self, stored: Ids, path: Place) -> None:
         counts = _histogram(stored) if stored.dtype == np.uint8 else np.bincount(stored.ravel())
         present = np.flatnonzero(counts)
         known = np.flatnonzero(self.ids != UNKNOWN)
@@ -107,6 +179,17 @@ class Split:
                 where=str(path),
                 hint=f"its {len(self.class_names)} classes have the ids {_ranges(known)}",
             )
+
+
+def _text_of(place: Place | None) -> str:
+    if isinstance(place, ArchivePath):
+        return f"{place.archive}{_INNER}{place.inner.as_posix()}"
+    return "" if place is None else str(place)
+
+
+def _place_of(text: str) -> Place:
+    path, divided, inner = text.partition(_INNER)
+    return ArchivePath(Path(path), PurePosixPath(inner)) if divided else Path(path)
 
 
 def identity_ids(num_classes: int, ignore_index: int, ignored: tuple[int, ...] = ()) -> NDArray[np.int32]:

@@ -24,6 +24,7 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import default_workers
 from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.images import read_image, write_image
+from segformer_cli.places import ArchivePath, Place, beginning_of, bytes_of, name_below
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.robustness.contact_sheet import contact_sheet
 from segformer_cli.robustness.corrupter import Corrupter
@@ -46,7 +47,7 @@ class Item:
     """A picture to corrupt: the key that chance depends on, its file, and its path within each variant."""
 
     key: str
-    image: Path
+    image: Place
     relative: Path
 
 
@@ -182,7 +183,7 @@ def _data_set(config: CorruptConfig) -> Split | None:
 
 def _items_of(split: Split) -> tuple[Item, ...]:
     return tuple(
-        Item(pair.key, pair.image, pair.image.relative_to(split.root).with_suffix(".png")) for pair in split.pairs
+        Item(pair.key, pair.image, Path(name_below(pair.image, split.root)).with_suffix(".png")) for pair in split.pairs
     )
 
 
@@ -236,11 +237,10 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return found
 
 
-def _identity(path: Path) -> str:
+def _identity(path: Place) -> str:
     """What two pictures of one name hardly share: the size of the file, and a hash of its beginning."""
     try:
-        with path.open("rb") as file:
-            return f"{path.stat().st_size} {hashlib.sha256(file.read(_BEGINNING)).hexdigest()[:16]}"
+        return f"{bytes_of(path)} {hashlib.sha256(beginning_of(path, _BEGINNING)).hexdigest()[:16]}"
     except OSError:
         return "unreadable"
 
@@ -368,14 +368,18 @@ def _linked(job: Job) -> Iterator[str]:
     """The masks and the lists beside them, now linked into every variant: each is a data set then; why not, if not."""
     if job.split is None or not job.split.labelled:
         return
+    root = job.split.root
+    if isinstance(root, ArchivePath):
+        yield f"masks are not linked: they lie in {root.archive.name}"
+        return
     masks = _top_of_masks(job.split)
     if masks is None:
         yield "masks are not linked: they lie in one folder with the pictures"
         return
-    lists = [path.relative_to(job.split.root) for path in sorted(job.split.root.glob("*.txt"))]
+    lists = [Path(path.name) for path in sorted(root.glob("*.txt"))]
     for corruption, severity in job.protocol.cells:
         for relative in (masks, *lists):
-            link, target = job.out / corruption / str(severity) / relative, (job.split.root / relative).resolve()
+            link, target = job.out / corruption / str(severity) / relative, (root / relative).resolve()
             link.parent.mkdir(parents=True, exist_ok=True)
             try:
                 if not link.exists():
@@ -387,10 +391,10 @@ def _linked(job: Job) -> Iterator[str]:
 
 def _top_of_masks(split: Split) -> Path | None:
     """The uppermost folder, from the root on, that holds masks and no picture; None where there is none."""
-    pictures = {parent for pair in split.pairs for parent in pair.image.relative_to(split.root).parents}
+    pictures = {parent for pair in split.pairs for parent in Path(name_below(pair.image, split.root)).parents}
     mask = split.pairs[0].mask
     assert mask is not None
-    downwards = [*mask.relative_to(split.root).parents][::-1]
+    downwards = [*Path(name_below(mask, split.root)).parents][::-1]
     return next((place for place in downwards if place not in pictures), None)
 
 

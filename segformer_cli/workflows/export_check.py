@@ -20,7 +20,7 @@ from segformer_cli.errors import DataError, EnvironmentLacksError
 from segformer_cli.export.bisect import first_divergence
 from segformer_cli.export.exportable import HW, Network, without_gradients
 from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
-from segformer_cli.images import read_image
+from segformer_cli.images import Picture
 from segformer_cli.metrics.scores import scores
 from segformer_cli.model.segformer import SegFormer, upsample
 from segformer_cli.progress import Progress, ProgressListener
@@ -68,9 +68,8 @@ class Intake:
     any_side: bool
     size_hw: HW | None
 
-    def real(self, segmenter: Segmenter, path: Path) -> Tensor:
-        """A batch of one picture."""
-        image = read_image(path)
+    def real(self, segmenter: Segmenter, image: Picture) -> Tensor:
+        """A batch of one picture (H, W, C)."""
         if self.full:
             batch = torch.from_numpy(image)[None]
             if self.size_hw is None:
@@ -131,7 +130,8 @@ def check_export(
         raise
     except Exception as error:      # each runtime has its own kinds; all of them mean that the file does not work
         return Verification((), 0.0, TOLERANCES[said.precision].agreement, unlike=f"it cannot be opened: {error}")
-    real = {pair.key: candidate.intake.real(segmenter, pair.image) for pair in pictures.compared.pairs}
+    compared = pictures.compared
+    real = {pair.key: candidate.intake.real(segmenter, compared.read_image(pair)) for pair in compared.pairs}
     what = "masks" if said.full_pipeline else "logits"
     progress(Progress("export", 0, message=f"comparing {what} on {len(real)} pictures"))
     tolerance = TOLERANCES[said.precision]
@@ -186,13 +186,13 @@ def _with_scores(
 
 def _other_size(said: ExportedFile, split: Split) -> HW | None:
     """The first size among the pictures that is not the file's; None where all are."""
-    sizes = (_network_hw(said, pair.image) for pair in split.pairs)
+    sizes = (_network_hw(said, split.read_image(pair)) for pair in split.pairs)
     return next((size for size in sizes if size != said.size_hw), None)
 
 
-def _network_hw(said: ExportedFile, path: Path) -> HW:
+def _network_hw(said: ExportedFile, image: Picture) -> HW:
     """The size at which the file would get a picture."""
-    height, width = read_image(path).shape[:2]
+    height, width = image.shape[:2]
     return (height, width) if said.full_pipeline else said.config.size.aligned((height, width))
 
 

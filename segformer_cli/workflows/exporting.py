@@ -311,7 +311,7 @@ class _Writing:
             return what
         assert self.pictures is not None
         intake = Intake(meaning.in_channels, said.full_pipeline, said.format.any_side, said.size_hw)
-        ranges = [intake.real(segmenter, pair.image) for pair in self.pictures.ranges.pairs]
+        ranges = [intake.real(segmenter, self.pictures.ranges.read_image(pair)) for pair in self.pictures.ranges.pairs]
         return dataclasses.replace(what, calibration=ranges)
 
     def _next(self, what: Exportable, path: Path) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from segformer_cli.metrics.confusion import Counts
 from segformer_cli.metrics.instances import InstanceCounts, instance_counts
 from segformer_cli.metrics.sizes import COCO_LIMITS, size_counts
 from segformer_cli.metrics.temperature import sampled_pixels
+from segformer_cli.places import Place
 
 PIXELS_FOR_TEMPERATURE = 200_000
 
@@ -118,7 +118,7 @@ def joined(parts: Sequence[Measurements]) -> Measurements:
     return total
 
 
-def _instances(path: Path, counted: NDArray[np.bool_], mask: Ids) -> InstanceCounts:
+def _instances(path: Place, counted: NDArray[np.bool_], mask: Ids) -> InstanceCounts:
     """The instances of one picture; those of pixels that are not counted are left out."""
     try:
         instances = read_mask(path)
@@ -133,7 +133,7 @@ def _instances(path: Path, counted: NDArray[np.bool_], mask: Ids) -> InstanceCou
         raise
 
 
-def instance_file(mask: Path | None) -> Path | None:
+def instance_file(mask: Place | None) -> Place | None:
     """The file of instances beside a mask of Cityscapes; None where there is none."""
     if mask is None or "_gtFine_label" not in mask.name:
         return None

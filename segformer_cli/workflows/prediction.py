@@ -255,7 +255,7 @@ def find_pictures(inputs: Sequence[str]) -> list[tuple[Path, Path]]:
         path = Path(text).expanduser()
         if text == "sample" and not path.exists():
             pairs = open_data("sample", "val").pairs
-            found += [(pair.image, Path(pair.image.name)) for pair in pairs]
+            found += [(Path(str(pair.image)), Path(pair.image.name)) for pair in pairs]
         elif path.is_dir():
             inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURE_SUFFIXES)
             if not inside:

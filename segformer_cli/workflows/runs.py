@@ -32,6 +32,7 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.errors import SegFormerError
 from segformer_cli.model.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from segformer_cli.model.segformer import SegFormer
+from segformer_cli.places import bytes_of
 from segformer_cli.settings import to_yaml
 from segformer_cli.workflows.run_list import (
     CHECKPOINTS,
@@ -256,7 +257,7 @@ def fingerprint(split: Split) -> dict[str, object]:
     """What identifies a split: its names and sizes hashed, its classes, its length."""
     digest = hashlib.sha256()
     for pair in split.pairs:
-        sizes = [path.stat().st_size for path in (pair.image, pair.mask) if path is not None]
+        sizes = [bytes_of(path) for path in (pair.image, pair.mask) if path is not None]
         digest.update(f"{pair.key} {sizes}\n".encode())
     return {
         "data": split.data,

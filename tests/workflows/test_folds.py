@@ -74,7 +74,7 @@ def test_each_image_is_validated_on_in_one_fold_and_trained_on_in_the_others(
     sizes = {len(held_out) for _, held_out in found}
     assert max(sizes) - min(sizes) <= 1
     for rest, held_out in found:
-        assert sorted(pair.image for pair in rest.pairs + held_out.pairs) == everything
+        assert sorted(pair.image for pair in (*rest.pairs, *held_out.pairs)) == everything
 
 
 def test_the_names_alone_decide_and_the_note_says_so() -> None:

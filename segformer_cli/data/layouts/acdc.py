@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
 from segformer_cli.data.pairs import Pair, Split, identity_ids, mapped_ids
 from segformer_cli.errors import DataError
+from segformer_cli.places import Place
 
 NAME = "acdc"
 NEEDS = "rgb_anon/{fog,night,rain,snow}/{train,val,test}/ and gt/{fog,night,rain,snow}/{train,val,test}/"
@@ -20,17 +20,17 @@ _LABEL_IDS = "_gt_labelIds.png"
 _TRAIN_IDS = "_gt_labelTrainIds.png"
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root` looks like this data set."""
     return (root / "rgb_anon").is_dir()
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there, in any condition."""
     return sorted({folder.name for folder in root.glob("rgb_anon/*/*") if folder.is_dir()} & {"train", "val", "test"})
 
 
-def open_split(root: Path, split: str) -> Split:
+def open_split(root: Place, split: str) -> Split:
     """The pairs of one split under all conditions; the masks have the ids of Cityscapes.
 
     Raises:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
 from segformer_cli.data.pairs import Split, mapped_ids
+from segformer_cli.places import Place
 
 NAME = "ade20k"
 NEEDS = "ADEChallengeData2016 with images/{training,validation}/*.jpg and annotations/{training,validation}/*.png"
@@ -14,7 +13,7 @@ _FOLDER = "ADEChallengeData2016"
 _FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root`, or ADEChallengeData2016 in it, has this data set's list of objects or names of pictures.
 
     Someone's own classes on pictures of this data set (classes.txt) are not.
@@ -27,12 +26,12 @@ def recognises(root: Path) -> bool:
     return named or (home / "objectInfo150.txt").is_file()
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there, as they are called everywhere: train, val, test."""
     return [split for split in _FOLDERS if _images(root, split).is_dir()]
 
 
-def open_split(root: Path, split: str) -> Split:
+def open_split(root: Place, split: str) -> Split:
     """The pairs of one split; ids 1 to 150 become the classes 0 to 149, 0 is ignored; test has no labels.
 
     Raises:
@@ -46,12 +45,12 @@ def open_split(root: Path, split: str) -> Split:
     return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)
 
 
-def _home(root: Path) -> Path:
+def _home(root: Place) -> Place:
     """The folder with images/ and annotations/."""
     return root / _FOLDER if (root / _FOLDER).is_dir() else root
 
 
-def _images(root: Path, split: str) -> Path:
+def _images(root: Place, split: str) -> Place:
     """The folder of a split's pictures; those of test are a download of their own, unpacked beside the others."""
     home = _home(root)
     usual = home / "images" / _FOLDERS[split]

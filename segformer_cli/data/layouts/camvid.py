@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.folder import pair_up, pictures_in
 from segformer_cli.data.pairs import Split, identity_ids
+from segformer_cli.places import Place
 
 NAME = "camvid"
 NEEDS = "{train,val,test}/{images,labels}, or the SegNet copy's {train,val,test} and {train,val,test}annot"
@@ -14,19 +13,19 @@ VOID = 11
 _SPLITS = ("train", "val", "test")
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root` looks like this data set: SegNet's folder names, or a tree whose folder is called camvid."""
     if all((root / f"{split}annot").is_dir() for split in _SPLITS[:2]):
         return True
     return root.name.lower() == NAME and all((root / split / "labels").is_dir() for split in _SPLITS[:2])
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there."""
     return [split for split in _SPLITS if (root / split).is_dir()]
 
 
-def open_split(root: Path, split: str) -> Split:
+def open_split(root: Place, split: str) -> Split:
     """The pairs of one split, by equal stems; id 11 (void) is ignored.
 
     Raises:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
 from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
+from segformer_cli.places import Place
 
 NAME = "cityscapes"
 NEEDS = "leftImg8bit/{train,val,test}/<city>/ and gtFine/{train,val,test}/<city>/*_gtFine_labelIds.png"
@@ -15,17 +14,17 @@ _LABEL_IDS = "_gtFine_labelIds.png"
 _TRAIN_IDS = "_gtFine_labelTrainIds.png"
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root` looks like this data set."""
     return (root / "leftImg8bit").is_dir()
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there."""
     return sorted(folder.name for folder in root.glob("leftImg8bit/*") if folder.is_dir())
 
 
-def open_split(root: Path, split: str) -> Split:
+def open_split(root: Place, split: str) -> Split:
     """The pairs of one split; ids of the masks become the 19 classes, in memory.
 
     The download's test masks hold ignored ids alone; without gtFine/test that split is unlabelled.

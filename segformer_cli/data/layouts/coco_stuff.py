@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from segformer_cli.classes import class_set
 from segformer_cli.data.layouts.pairing import pair_by_name
 from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
+from segformer_cli.places import Place
 
 NAME = "coco-stuff164k"
 NEEDS = "images/{train2017,val2017}/*.jpg and annotations/{train2017,val2017}/*.png of stuffthingmaps_trainval2017.zip"
@@ -16,7 +15,7 @@ _STUFF_IDS = ".png"
 _TRAIN_IDS = "_labelTrainIds.png"
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root` looks like this data set: its folders, and pictures named by twelve digits.
 
     Someone's own classes on pictures of COCO (classes.txt) are not.
@@ -30,12 +29,12 @@ def recognises(root: Path) -> bool:
     return False
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there, as they are called everywhere: train, val, test."""
     return [split for split, folder in _FOLDERS.items() if (root / "images" / folder).is_dir()]
 
 
-def open_split(root: Path, split: str) -> Split:
+def open_split(root: Place, split: str) -> Split:
     """The pairs of one split; the ids in use, 0 to 181, become the 171 classes, 255 is ignored; test has no labels.
 
     Masks that mmsegmentation wrote as class ids (*_labelTrainIds.png) are read where there are no others.

@@ -11,6 +11,7 @@ from segformer_cli.data import sample
 from segformer_cli.data.layouts import acdc, ade20k, camvid, cityscapes, coco_stuff, folder
 from segformer_cli.data.pairs import Split
 from segformer_cli.errors import DataError, UsageError, did_you_mean
+from segformer_cli.places import Place, open_place
 
 # In the order in which they are asked whether they recognise a folder; someone's own comes last, since it takes most.
 LAYOUTS: dict[str, ModuleType] = {
@@ -24,7 +25,7 @@ def open_data(
     """One split of the data set that `data` names.
 
     Args:
-        data: NAME:PATH for a known layout, a folder (its layout is recognised), or `sample`.
+        data: NAME:PATH for a known layout, a folder, zip or tar (its layout is recognised), or `sample`.
         image_suffix, mask_suffix: endings of names, for a folder of one's own.
 
     Raises:
@@ -59,14 +60,15 @@ def layout_name(data: str) -> str:
     return str(locate(data)[0].NAME)
 
 
-def locate(data: str) -> tuple[ModuleType, Path]:
-    """The layout and the folder that `data` names."""
+def locate(data: str) -> tuple[ModuleType, Place]:
+    """The layout and the folder or archive that `data` names."""
     if data == "sample":
         return cityscapes, sample.sample_root()
     # A single letter before the colon is a Windows drive.
     named = re.match(r"^([A-Za-z][\w-]+):(.*)$", data)
     if named is None:
-        return _recognised(_existing(data)), _existing(data)
+        root = _existing(data)
+        return _recognised(root), root
     name, path = named.groups()
     if not path.strip():
         raise UsageError(f"-d {data} has no path after the colon", hint=f"give the folder: -d {name}:FOLDER")
@@ -75,18 +77,18 @@ def locate(data: str) -> tuple[ModuleType, Path]:
     return LAYOUTS[name], _existing(path)
 
 
-def _existing(path: str) -> Path:
-    root = Path(path).expanduser()
+def _existing(path: str) -> Place:
+    root = open_place(Path(path).expanduser())
     if not root.is_dir():
         raise DataError(
             f"there is no folder {path}",
             where=str(root.absolute()),
-            hint="give NAME:PATH, the folder of a data set, or `sample` for the built-in street scenes",
+            hint="give NAME:PATH, the folder or zip of a data set, or `sample` for the built-in street scenes",
         )
     return root
 
 
-def _recognised(root: Path) -> ModuleType:
+def _recognised(root: Place) -> ModuleType:
     for layout in LAYOUTS.values():
         if layout.recognises(root):
             return layout

@@ -12,10 +12,8 @@ Class names come from classes.txt (one a line, in the order of ids); without it 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +22,7 @@ from segformer_cli.classes import default_palette, ignore_index_for, same_name
 from segformer_cli.data.pairs import UNKNOWN, Pair, Split, identity_ids
 from segformer_cli.errors import DataError
 from segformer_cli.images import MASK_SUFFIXES, PICTURE_SUFFIXES, read_mask
+from segformer_cli.places import Place, files_below, name_below
 
 NAME = "folder"
 NEEDS = "images/ and masks/ (or labels/, annotations/ ...), with train/ and val/ below, above, or not at all"
@@ -39,18 +38,18 @@ ALL = "all"
 """The split that holds every image of a tree without splits."""
 
 
-def recognises(root: Path) -> bool:
+def recognises(root: Place) -> bool:
     """Whether `root` holds images and masks in one of the accepted trees."""
     return any(_find(root, split) is not None for split in SPLITS)
 
 
-def split_names(root: Path) -> list[str]:
+def split_names(root: Place) -> list[str]:
     """The splits that lie there; train, val and all where the tree has none."""
     return [split for split in (*SPLITS, ALL) if _find(root, split) is not None]
 
 
 def open_split(
-    root: Path, split: str, image_suffix: str | None = None, mask_suffix: str | None = None
+    root: Place, split: str, image_suffix: str | None = None, mask_suffix: str | None = None
 ) -> Split:
     """The pairs of one split and the classes found in classes.txt or in the masks.
 
@@ -71,19 +70,19 @@ def open_split(
     return Split(split, root.name, root, names, palette, ignore_index, ids, pairs, note)
 
 
-def pictures_in(folder: Path, suffix: str | None = None) -> list[Path]:
+def pictures_in(folder: Place, suffix: str | None = None) -> list[Place]:
     """All pictures below a folder, in order of their names."""
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder.name}", where=str(folder))
     endings = (suffix.lower(),) if suffix else PICTURE_SUFFIXES
-    found = [Path(top) / name for top, _, names in os.walk(folder) for name in names]
-    return sorted(path for path in found if path.name.lower().endswith(endings) and not path.name.startswith("."))
+    found = (path for path in files_below(folder) if not path.name.startswith("."))
+    return sorted((path for path in found if path.name.lower().endswith(endings)), key=str)
 
 
 def pair_up(
-    pictures: Sequence[Path],
-    images: Path,
-    masks: Path,
+    pictures: Sequence[Place],
+    images: Place,
+    masks: Place,
     image_suffix: str | None = None,
     mask_suffix: str | None = None,
 ) -> tuple[Pair, ...]:
@@ -95,7 +94,7 @@ def pair_up(
     if not pictures:
         ending = image_suffix or ", ".join(PICTURE_SUFFIXES)
         raise DataError("no images found", where=f"{images} (looked for *{ending})", hint="check --image-suffix")
-    index = {path.relative_to(masks).as_posix(): path for path in _all_masks(masks)}
+    index = {name_below(path, masks): path for path in _all_masks(masks)}
     pairs = []
     for picture in pictures:
         key = _key(picture, images, image_suffix)
@@ -108,27 +107,28 @@ def pair_up(
     return tuple(pairs)
 
 
-def _key(picture: Path, images: Path, suffix: str | None) -> str:
-    relative = picture.relative_to(images).as_posix()
+def _key(picture: Place, images: Place, suffix: str | None) -> str:
+    relative = name_below(picture, images)
     return relative[: -len(suffix)] if suffix else relative[: -len(picture.suffix)]
 
 
-def _all_masks(folder: Path) -> list[Path]:
+def _all_masks(folder: Place) -> list[Place]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder.name}", where=str(folder))
-    return [Path(top) / name for top, _, names in os.walk(folder) for name in names]
+    return list(files_below(folder))
 
 
 def _no_mask(
     lacking: list[Pair],
     pairs: list[Pair],
-    images: Path,
-    masks: Path,
-    index: dict[str, Path],
+    images: Place,
+    masks: Place,
+    index: dict[str, Place],
     mask_suffix: str | None,
 ) -> DataError:
     """What was looked for, what lies there instead, and the suffix that would pair most."""
     first = lacking[0]
+    place = str(masks)
     near = sorted(name for name in index if name.startswith(first.key))
     fits = {}
     for ending in (f"{stem}{suffix}" for stem in COMMON_SUFFIXES for suffix in MASK_SUFFIXES):
@@ -138,16 +138,16 @@ def _no_mask(
     looked = looked.replace("{", ".{") if mask_suffix is None else looked
     if near and near[0].lower().endswith((".jpg", ".jpeg")):
         fits[best] = 0
-        masks = Path(f"{masks} as PNG: JPEG blurs class ids")
+        place = f"{masks} as PNG: JPEG blurs class ids"
     pairing = f"add --mask-suffix {best}   (that would pair {fits[best]} of {len(pairs)})"
     return DataError(
-        f"no mask found for {len(lacking)} of {len(pairs)} images (first: {first.image.relative_to(images.parent)})",
+        f"no mask found for {len(lacking)} of {len(pairs)} images (first: {name_below(first.image, images.parent)})",
         where=f"looked for {looked}; found {near[0] if near else 'nothing that begins so'}",
-        hint=pairing if fits[best] else f"put masks of the same names into {masks}",
+        hint=pairing if fits[best] else f"put masks of the same names into {place}",
     )
 
 
-def _find(root: Path, split: str) -> tuple[Path, Path, bool] | None:
+def _find(root: Place, split: str) -> tuple[Place, Place, bool] | None:
     """Folders of images and masks of a split, and whether the tree itself divides the splits."""
     for name in SPLITS.get(split, (split,)):
         for images in IMAGE_FOLDERS:
@@ -160,7 +160,7 @@ def _find(root: Path, split: str) -> tuple[Path, Path, bool] | None:
     return _find_undivided(root) if split in ("train", "val", ALL) else None
 
 
-def _find_undivided(root: Path) -> tuple[Path, Path, bool] | None:
+def _find_undivided(root: Place) -> tuple[Place, Place, bool] | None:
     names = [name for known in SPLITS.values() for name in known]
     for images in IMAGE_FOLDERS:
         for masks in MASK_FOLDERS:
@@ -185,7 +185,7 @@ def _hashed(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
 
 
 def _classes(
-    root: Path, image_suffix: str | None, mask_suffix: str | None
+    root: Place, image_suffix: str | None, mask_suffix: str | None
 ) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
     """Class names, id table and ignored id: from classes.txt, else from the ids in the masks of all splits."""
     listed = root / "classes.txt"
@@ -209,7 +209,7 @@ def _classes(
     return names, ids, ignore_index
 
 
-def _listed(path: Path) -> tuple[str, ...]:
+def _listed(path: Place) -> tuple[str, ...]:
     """The names of a classes.txt, one a line; blank lines are passed over."""
     lines: dict[str, int] = {}
     names = []
@@ -237,7 +237,7 @@ def _black_and_white() -> NDArray[np.int32]:
     return ids
 
 
-def _present(root: Path, image_suffix: str | None, mask_suffix: str | None) -> set[int]:
+def _present(root: Place, image_suffix: str | None, mask_suffix: str | None) -> set[int]:
     """The ids in the masks of all splits."""
     present: set[int] = set()
     for path in _masks_of_all_splits(root, image_suffix, mask_suffix):
@@ -245,9 +245,9 @@ def _present(root: Path, image_suffix: str | None, mask_suffix: str | None) -> s
     return present
 
 
-def _masks_of_all_splits(root: Path, image_suffix: str | None, mask_suffix: str | None) -> Iterator[Path]:
+def _masks_of_all_splits(root: Place, image_suffix: str | None, mask_suffix: str | None) -> Iterator[Place]:
     folders = {found[:2] for split in SPLITS if (found := _find(root, split)) is not None}
-    for images, masks in sorted(folders):
+    for images, masks in sorted(folders, key=str):
         for pair in pair_up(pictures_in(images, image_suffix), images, masks, image_suffix, mask_suffix):
             assert pair.mask is not None
             yield pair.mask
@@ -260,7 +260,7 @@ def _gap(present: set[int], num_classes: int) -> tuple[int, int] | None:
     return (last - width + 1, last) if width >= WIDEST_GAP and width > len(ids) - 1 else None
 
 
-def _stray_id(root: Path, gap: tuple[int, int], image_suffix: str | None, mask_suffix: str | None) -> DataError:
+def _stray_id(root: Place, gap: tuple[int, int], image_suffix: str | None, mask_suffix: str | None) -> DataError:
     stray = gap[1] + 1
     counts = ((path, read_mask(path)) for path in _masks_of_all_splits(root, image_suffix, mask_suffix))
     path, pixels = next((path, found) for path, mask in counts if (found := int(np.count_nonzero(mask == stray))))
@@ -272,7 +272,7 @@ def _stray_id(root: Path, gap: tuple[int, int], image_suffix: str | None, mask_s
     )
 
 
-def _numbered(present: set[int], root: Path) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
+def _numbered(present: set[int], root: Place) -> tuple[tuple[str, ...], NDArray[np.int32], int]:
     ignored = 65535 if max(present) > 255 else 255
     counted = present - {ignored}
     if not counted:

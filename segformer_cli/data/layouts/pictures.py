@@ -10,6 +10,7 @@ from segformer_cli.data.layouts.detect import locate, open_data
 from segformer_cli.data.layouts.folder import pictures_in
 from segformer_cli.data.pairs import Pair, Split, identity_ids
 from segformer_cli.errors import DataError
+from segformer_cli.places import Place, name_below
 
 
 def open_pictures(
@@ -40,9 +41,9 @@ def open_pictures(
     return open_data(data, split, image_suffix=image_suffix, mask_suffix=mask_suffix)
 
 
-def _unlabelled(root: Path, pictures: Sequence[Path], class_names: tuple[str, ...]) -> Split:
+def _unlabelled(root: Place, pictures: Sequence[Place], class_names: tuple[str, ...]) -> Split:
     K = len(class_names)
     ignore_index = ignore_index_for(K)
-    pairs = tuple(Pair(path.relative_to(root).as_posix(), path, None) for path in pictures)
+    pairs = tuple(Pair(name_below(path, root), path, None) for path in pictures)
     ids = identity_ids(K, ignore_index)
     return Split("all", root.name, root, class_names, default_palette(K), ignore_index, ids, pairs)
