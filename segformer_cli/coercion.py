@@ -94,7 +94,7 @@ def describe(kind: Any) -> str:
         words = " or ".join(describe(member) for member in arguments if member is not NoneType)
         return f"{words}, or null" if NoneType in arguments else words
     if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
+        return ("one of " if len(arguments) > 1 else "") + ", ".join(map(str, arguments))
     if origin is tuple and arguments[-1] is Ellipsis:
         return f"a list, each {describe(arguments[0])}"
     if origin is tuple:

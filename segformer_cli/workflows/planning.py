@@ -35,8 +35,8 @@ from segformer_cli.workflows.step_cost import (
     Needs,
     Sharing,
     StepCost,
-    crops_of,
-    crops_of_a_device,
+    crops_a_device,
+    crops_a_step,
     measured_step,
 )
 from segformer_cli.workflows.tracking import check_trackers
@@ -82,7 +82,7 @@ class TrainingPlan:
     @property
     def batch_size(self) -> int:
         """Crops of a step."""
-        return crops_of(self.config)
+        return crops_a_step(self.config)
 
     def __str__(self) -> str:
         config = self.config
@@ -171,8 +171,8 @@ def plan(
         val.first(config.eval_limit),
         start,
         checkpoint,
-        cost.seconds_per_crop * crops_of(config),
-        Needs.of(cost, -(-crops_of_a_device(config) // parts), Path(config.out) if config.out else RUNS),
+        cost.seconds_per_crop * crops_a_step(config),
+        Needs.of(cost, -(-crops_a_device(config) // parts), Path(config.out) if config.out else RUNS),
         run,
         statistics if config.sampling == "rare" else None,
     )
@@ -260,7 +260,7 @@ def _filled(
     config: TrainConfig, train: Split, device: torch.device, pretrained: bool, statistics: ClassStatistics | None
 ) -> TrainConfig:
     """The config with what depends on data, start and machine decided."""
-    iterations, batch_size = config.iterations, crops_of(config)
+    iterations, batch_size = config.iterations, crops_a_step(config)
     if iterations is None and config.epochs is not None:
         iterations = max(1, round(config.epochs * len(train) / batch_size))
     elif iterations is None:
@@ -369,7 +369,7 @@ def _measured(config: TrainConfig, num_classes: int, device: torch.device) -> St
         config.crop_size or (CROP, CROP),
         device,
         Sharing.of(config),
-        waiting=PREFETCHED * (config.workers or 0) * crops_of_a_device(config),
+        waiting=PREFETCHED * (config.workers or 0) * crops_a_device(config),
     )
 
 
@@ -379,5 +379,5 @@ def _fitted(config: TrainConfig, cost: StepCost, progress: ProgressListener) -> 
         text = f"how much memory is free, {config.device} does not tell: the crops of a step pass in one part"
         progress(Progress("plan", 0, message=text))
         return config
-    most = max(1, crops_of(config) // Sharing.of(config).processes)
-    return dataclasses.replace(config, accumulate=min(most, cost.memory.fewest_parts(crops_of_a_device(config))))
+    most = max(1, crops_a_step(config) // Sharing.of(config).processes)
+    return dataclasses.replace(config, accumulate=min(most, cost.memory.fewest_parts(crops_a_device(config))))

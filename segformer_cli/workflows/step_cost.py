@@ -185,15 +185,15 @@ def _peaks(trainer: Trainer, crop_size: tuple[int, int], free: int) -> tuple[int
     return one, two if trainer.decisions.accumulate == 1 else None
 
 
-def crops_of(config: TrainConfig) -> int:
+def crops_a_step(config: TrainConfig) -> int:
     """Crops of a step, where that is settled."""
     assert isinstance(config.batch_size, int)
     return config.batch_size
 
 
-def crops_of_a_device(config: TrainConfig) -> int:
+def crops_a_device(config: TrainConfig) -> int:
     """Crops of a step that the device gets which gets most of them."""
-    return _ceil(crops_of(config), Sharing.of(config).processes)
+    return _ceil(crops_a_step(config), Sharing.of(config).processes)
 
 
 def free_disk_bytes(folder: Path) -> int | None:

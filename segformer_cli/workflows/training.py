@@ -135,7 +135,7 @@ class _Training:
         model, said = starting_network(planned) if state is None else (model_of(run, self.config), ())
         recipe = recipe_of(self.config)
         criterion = criterion_of(self.config, planned.train.ignore_index, len(planned.train.class_names))
-        decisions = decisions_of(self.config, self.dtype, state)
+        decisions = decisions_of(self.config, self.dtype, state, group)
         self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self._note)
         if state is None:
             if group.leads:

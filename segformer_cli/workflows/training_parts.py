@@ -24,7 +24,7 @@ from segformer_cli.model.segformer import SegFormer
 from segformer_cli.resize import NATIVE
 from segformer_cli.workflows.planning import CROP, TrainingPlan
 from segformer_cli.workflows.runs import Run
-from segformer_cli.workflows.step_cost import PREFETCHED
+from segformer_cli.workflows.step_cost import PREFETCHED, crops_a_step
 
 Batch = tuple[Tensor, Tensor]
 """Pictures (B, C, H, W) and targets (B, H, W)."""
@@ -38,15 +38,25 @@ def model_of(run: Run, config: TrainConfig) -> SegFormer:
 def agreed_parts(planned: TrainingPlan, group: Group) -> TrainingPlan:
     """The plan with as many parts of a step as the process needs whose memory is smallest: they meet in each."""
     parts = max(group.gathered(planned.config.accumulate))
+    if planned.run is not None:
+        parts = _shared_out(parts, planned.config, group)
     return dataclasses.replace(planned, config=dataclasses.replace(planned.config, accumulate=parts))
 
 
-def decisions_of(config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None) -> Decisions:
+def decisions_of(
+    config: TrainConfig, dtype: torch.dtype, state: Mapping[str, Any] | None, group: Group
+) -> Decisions:
     """As the settings ask, or as they were taken when the run began."""
     if state is None:
         return Decisions(config.accumulate, dtype, compiled=config.compile == "on")
     taken = state["trainer"]["decisions"]
-    return Decisions(taken["accumulate"], getattr(torch, taken["dtype"]), taken["compiled"])
+    parts = _shared_out(taken["accumulate"], config, group)
+    return Decisions(parts, getattr(torch, taken["dtype"]), taken["compiled"])
+
+
+def _shared_out(parts: int, config: TrainConfig, group: Group) -> int:
+    """Parts of a step of a run that goes on, perhaps on more devices: no more than each has crops."""
+    return min(parts, max(1, crops_a_step(config) // group.size))
 
 
 def starting_network(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]:

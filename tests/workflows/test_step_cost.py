@@ -18,6 +18,7 @@ from segformer_cli.app import main
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.sample import write_sample
 from segformer_cli.engine import memory
+from segformer_cli.engine.distributed import Group
 from segformer_cli.engine.loading import build_model
 from segformer_cli.engine.memory import peak_during
 from segformer_cli.engine.training.trainer import Trainer
@@ -28,6 +29,7 @@ from segformer_cli.workflows import planning, training
 from segformer_cli.workflows.resuming import stored_config
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.step_cost import Needs, Sharing, StepCost, StepMemory, free_disk_bytes
+from segformer_cli.workflows.training_parts import decisions_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -231,3 +233,10 @@ def test_more_than_there_is_is_warned_of(tmp_path: Path) -> None:
     assert memory.startswith("a step takes about 300 MiB of memory, 290 MiB are free: -b auto cuts it into parts")
     (disk,) = dataclasses.replace(enough, free_disk_bytes=40 * MIB).warnings
     assert disk == "the run's folder takes about 75 MiB, 40 MiB are free on its disk: choose another -o"
+
+
+def test_a_run_that_goes_on_on_more_devices_is_cut_into_no_more_parts_than_each_has_crops() -> None:
+    state = {"trainer": {"decisions": {"accumulate": 8, "dtype": "float32", "compiled": False}}}
+    config = TrainConfig(batch_size=8)
+    found = [decisions_of(config, torch.float32, state, Group(size=size)).accumulate for size in (1, 2, 4)]
+    assert found == [8, 4, 2]
