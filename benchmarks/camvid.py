@@ -49,13 +49,14 @@ def main() -> None:
         if name != "whole":
             test[name]["minus_whole"] = results_of(COMPARE.format(**places, name=name))
         print(name, found["miou"], found["miou_ci95"])
+    shown = places | {"data": "CAMVID", "run": "RUN"}
     log = [json.loads(line) for line in (options.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     with (options.run / "metrics.csv").open(encoding="utf-8") as file:
         validations = [{"iteration": int(row["iteration"]), "miou": float(row["miou"])} for row in csv.DictReader(file)]
     write_record(
         "camvid",
         {
-            "commands": ["segformer " + text.format(**places | {"data": "CAMVID", "run": "RUN"}) for text in (TRAIN, EVAL, TEST)],
+            "commands": ["segformer " + text.format(**shown) for text in (TRAIN, EVAL, TEST)],
             "protocols": {name: how.strip() for name, how in PROTOCOLS.items()},
             "val": scored,
             "test": test,
