@@ -12,10 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segformer_cli.data.pairs import histogram
 from segformer_cli.images import Ids, Picture
 from segformer_cli.resize import SizePolicy
 
 Photometric = Literal["full", "mild", "off"]
+
+_WARPS_EXACTLY = int(cv2.__version__.partition(".")[0]) >= 5
+"""Before, OpenCV rounded places to 1/32 of a pixel: several grey levels at edges."""
+
+_WHOLE_IS_CHEAPER = 3.0
+"""Up to so many times the part's area: to resize takes a third of the time per pixel."""
 
 TRIES = 10
 """Boxes that a crop is chosen from."""
@@ -44,23 +51,42 @@ class Augmentation:
         Args:
             wanted: a class that is to be in it, see `choose_crop`.
         """
-        image, target = self._scaled(image, target, rng)
-        box = choose_crop(target, self.crop_size, self.cat_max_ratio, ignore_index, rng, wanted)
-        image, target = image[box], target[box]
+        new_h, new_w = self._scaled(image.shape[:2], rng)
+        scaled: Ids = cv2.resize(target, (new_w, new_h), interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
+        box = choose_crop(scaled, self.crop_size, self.cat_max_ratio, ignore_index, rng, wanted)
+        image, target = resized_part(image, (new_h, new_w), box), scaled[box]
         if rng.random() < self.flip:
-            image, target = image[:, ::-1], target[:, ::-1]
+            image, target = np.asarray(cv2.flip(image, 1), np.uint8), cv2.flip(target, 1)  # type: ignore[assignment]
         if self.photometric != "off":
-            image = distort_colours(np.ascontiguousarray(image), rng, full=self.photometric == "full")
+            image = distort_colours(image, rng, full=self.photometric == "full")
         return image, target
 
-    def _scaled(self, image: Picture, target: Ids, rng: np.random.Generator) -> tuple[Picture, Ids]:
+    def _scaled(self, size_hw: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+        """The size that a picture of `size_hw` is scaled to."""
         ratio = rng.uniform(*self.scale_range)
-        height, width = self.base_size or image.shape[:2]
+        height, width = self.base_size or size_hw
         bounds = int(height * ratio), int(width * ratio)
-        new_h, new_w = SizePolicy(short=min(bounds), long=max(bounds)).fitted(image.shape[:2])
-        image = np.asarray(cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR), np.uint8)
-        scaled: Ids = cv2.resize(target, (new_w, new_h), interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
-        return image, scaled
+        return SizePolicy(short=min(bounds), long=max(bounds)).fitted(size_hw)
+
+
+def resized_part(image: Picture, size_hw: tuple[int, int], box: tuple[slice, slice]) -> Picture:
+    """The rows and columns `box` of the picture resized to `size_hw`, bilinear.
+
+    Where they are a small part of it they are computed alone, within one grey level of the part of the whole.
+    """
+    (height, width), (rows, columns) = size_hw, box
+    part_h, part_w = rows.stop - rows.start, columns.stop - columns.start
+    if not _WARPS_EXACTLY or height * width < _WHOLE_IS_CHEAPER * part_h * part_w:
+        whole = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(whole[box], np.uint8)
+    # Pixel centres lie at halves: x of the part is pixel (x + 1/2 + left) * step - 1/2 of the source.
+    step_y, step_x = image.shape[0] / height, image.shape[1] / width
+    to_source = np.array(
+        [[step_x, 0, (columns.start + 0.5) * step_x - 0.5], [0, step_y, (rows.start + 0.5) * step_y - 0.5]]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part = cv2.warpAffine(image, to_source, (part_w, part_h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(part, np.uint8)
 
 
 def choose_crop(
@@ -84,8 +110,8 @@ def choose_crop(
     around = None if wanted is None else np.flatnonzero(target == wanted)
     box = _random_box(target, size_hw, around, rng)
     for _ in range(TRIES if cat_max_ratio < 1.0 else 0):
-        counts = np.bincount(target[box].ravel(), minlength=ignore_index + 1)
-        counts[ignore_index] = 0
+        counts = histogram(target[box])
+        counts[ignore_index:] = 0
         if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < cat_max_ratio:
             break
         box = _random_box(target, size_hw, around, rng)
@@ -147,8 +173,9 @@ def _changed_band(image: Picture, band: int, table: NDArray[np.uint8]) -> Pictur
 
     Back in RGB after each, as the released code does: what that rounds off is part of the distortion.
     """
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    hsv[..., band] = cv2.LUT(np.ascontiguousarray(hsv[..., band]), table)
+    tables = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    tables[:, band] = table
+    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables[None])
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 

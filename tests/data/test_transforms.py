@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from segformer_cli.data import transforms
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.layouts.detect import open_data
-from segformer_cli.data.transforms import Augmentation, choose_crop, distort_colours, normalise, pad_to
+from segformer_cli.data.transforms import Augmentation, choose_crop, distort_colours, normalise, pad_to, resized_part
 from segformer_cli.errors import SegFormerError
 from tests.data.draws import Draws
 
@@ -319,3 +320,22 @@ def test_a_crop_for_training_shows_the_class_that_its_place_wants(tmp_path: Path
         item = crops[place]
         assert not isinstance(item, SegFormerError)
         assert bool((item[1] == 1).any()) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 90), st.integers(8, 90), st.floats(0.3, 2.5), st.integers(0, 2**32 - 1))
+def test_a_part_resized_alone_is_the_part_of_the_whole_within_one_grey_level(
+    height: int, width: int, ratio: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    rows, columns = max(2, round(height * ratio)), max(2, round(width * ratio))
+    top, left = int(rng.integers(0, rows - 1)), int(rng.integers(0, columns - 1))
+    box = slice(top, int(rng.integers(top + 1, rows + 1))), slice(left, int(rng.integers(left + 1, columns + 1)))
+    whole = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)[box].astype(int)
+    for cheaper in (0.0, math.inf):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(transforms, "_WHOLE_IS_CHEAPER", cheaper)
+            part = resized_part(image, (rows, columns), box)
+        assert part.shape == whole.shape
+        assert np.abs(part - whole).max() <= (1 if cheaper == 0 else 0)
