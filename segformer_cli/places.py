@@ -228,6 +228,12 @@ def beginning_of(place: Place, count: int) -> bytes:
         return file.read(count)
 
 
+def changed_at(place: Place) -> tuple[int, int]:
+    """What changes with a file: when it was last written, in ns, and its size; of a member those of its archive."""
+    found = (place.archive if isinstance(place, ArchivePath) else place).stat()
+    return found.st_mtime_ns, found.st_size
+
+
 def bytes_of(place: Place) -> int:
     """The size of a file."""
     return place.size() if isinstance(place, ArchivePath) else place.stat().st_size

@@ -287,7 +287,7 @@ def _one_slip(word: str, other: str) -> bool:
 def _known_variables() -> set[str]:
     classes = (value for value in vars(config).values() if dataclasses.is_dataclass(value))
     keys = {PREFIX + field.name.upper() for cls in classes for field in dataclasses.fields(cls)}
-    return keys | {"SEGFORMER_DEBUG", "SEGFORMER_CACHE"}
+    return keys | {"SEGFORMER_DEBUG", "SEGFORMER_CACHE_DIR"}
 
 
 def _set_entry(text: str, *, example: str) -> Entry:

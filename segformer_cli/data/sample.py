@@ -178,7 +178,7 @@ def sample_root() -> Path:
         except DataError as error:
             # Two processes may draw at once; the later one finds the earlier one's set.
             if not is_whole(root):
-                error.hint = "set SEGFORMER_CACHE to a folder that can be written"
+                error.hint = "set SEGFORMER_CACHE_DIR to a folder that can be written"
                 raise
     return root
 
@@ -195,10 +195,10 @@ def is_whole(root: Path) -> bool:
 def cache_folder(platform: str, environ: Mapping[str, str]) -> Path:
     """Where this user's programs keep what they can make again.
 
-    >>> cache_folder("linux", {"SEGFORMER_CACHE": "/scratch/me"}).as_posix()
+    >>> cache_folder("linux", {"SEGFORMER_CACHE_DIR": "/scratch/me"}).as_posix()
     '/scratch/me/segformer'
     """
-    if chosen := environ.get("SEGFORMER_CACHE"):
+    if chosen := environ.get("SEGFORMER_CACHE_DIR"):
         base = Path(chosen).expanduser()
     elif platform == "darwin":
         base = Path.home() / "Library" / "Caches"

@@ -22,7 +22,7 @@ DRAWN = {int(label) for label in Label}
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SEGFORMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEGFORMER_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache" / "segformer" / "sample-v1"
 
 
@@ -206,7 +206,7 @@ def test_the_cache_folder_is_the_one_of_the_platform() -> None:
     assert cache_folder("linux", {"XDG_CACHE_HOME": "/x"}) == Path("/x/segformer")
     assert cache_folder("darwin", {"XDG_CACHE_HOME": "/x"}) == home / "Library" / "Caches" / "segformer"
     assert cache_folder("win32", {"LOCALAPPDATA": "/local"}) == Path("/local/segformer")
-    assert cache_folder("win32", {"SEGFORMER_CACHE": "/mine"}) == Path("/mine/segformer")
+    assert cache_folder("win32", {"SEGFORMER_CACHE_DIR": "/mine"}) == Path("/mine/segformer")
 
 
 def test_the_cached_set_equals_the_one_in_the_repository(cache: Path) -> None:
@@ -244,4 +244,4 @@ def test_a_cache_that_cannot_be_written_names_the_variable_that_moves_it(cache: 
     cache.parents[1].write_text("a file where a folder is wanted")
     with pytest.raises(DataError, match="cannot write") as refused:
         sample_root()
-    assert "SEGFORMER_CACHE" in (refused.value.hint or "")
+    assert "SEGFORMER_CACHE_DIR" in (refused.value.hint or "")

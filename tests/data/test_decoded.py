@@ -1,0 +1,98 @@
+"""Pairs decoded once."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segformer_cli.data import decoded as room
+from segformer_cli.data.decoded import Decoded, bytes_needed, decoded, file_of
+from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.data.pairs import Split
+from segformer_cli.errors import ImageError, SegFormerError
+from tests.tiny_data import SIZES, write_lot
+
+
+@pytest.fixture
+def lot(tmp_path: Path) -> Split:
+    write_lot(tmp_path / "data")
+    return open_data(str(tmp_path / "data"), "val")
+
+
+def same(found: Decoded, split: Split) -> bool:
+    assert len(found) == len(split)
+    ours = [array for index in range(len(split)) for array in found.read(index)]
+    read = [array for pair in split.pairs for array in split.read(pair)]
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, read, strict=True))
+
+
+@pytest.mark.parametrize("where", ["disk", "ram"])
+def test_what_was_decoded_is_what_reading_gives(
+    lot: Split, tmp_path: Path, where: room.Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "memory").mkdir()
+    monkeypatch.setattr(room, "SHARED_MEMORY", tmp_path / "memory")
+    found = decoded(lot, where, tmp_path / "kept", threads=2)
+    assert same(found, lot)
+    assert same(pickle.loads(pickle.dumps(found)), lot)
+    assert (tmp_path / ("kept" if where == "disk" else "memory")) in found.path.parents
+    with pytest.raises(ValueError, match="read-only"):
+        found.read(0)[0][:] = 0
+
+
+def test_the_size_is_known_before(lot: Split, tmp_path: Path) -> None:
+    assert decoded(lot, "disk", tmp_path / "kept").path.stat().st_size == bytes_needed(SIZES, 3, wide=False)
+
+
+def test_wide_ids_are_kept_whole(lot: Split, tmp_path: Path) -> None:
+    ids = np.concatenate([lot.ids, np.full(65536 - 256, -1, np.int32)])
+    ids[ids == 255] = 65535
+    ids[:5] += 300
+    wide = replace(lot, ids=ids, ignore_index=65535)
+    found = decoded(wide, "disk", tmp_path / "kept")
+    assert same(found, wide)
+    assert found.read(0)[1].max() > 300
+
+
+def test_the_file_is_used_again_and_never_stale(lot: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = decoded(lot, "disk", tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(Split, "read", lambda *_: pytest.fail("decoded again"))
+        assert decoded(lot, "disk", tmp_path / "kept").path == first.path
+    image = Path(str(lot.pairs[0].image))
+    os.utime(image, ns=(0, 1))
+    touched = decoded(lot, "disk", tmp_path / "kept")
+    assert touched.path != first.path
+    ignored = replace(lot, ids=np.where(lot.ids == 1, 255, lot.ids).astype(np.int32))
+    other = decoded(ignored, "disk", tmp_path / "kept")
+    assert same(other, ignored)
+    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".decoded", ".npy"]
+
+
+def test_another_process_finds_the_same_file(lot: Split, tmp_path: Path) -> None:
+    code = "import sys\nfrom pathlib import Path\nfrom segformer_cli.data.decoded import file_of\n"
+    code += "from segformer_cli.data.layouts.detect import open_data\n"
+    code += "print(file_of(open_data(sys.argv[1], 'val'), 'disk', Path(sys.argv[2])))"
+    line = [sys.executable, "-c", code, str(tmp_path / "data"), str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(file_of(lot, "disk", tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_named_and_leaves_nothing(lot: Split, tmp_path: Path) -> None:
+    Path(str(lot.pairs[2].image)).write_bytes(b"")
+    with pytest.raises(ImageError, match="is empty"):
+        decoded(lot, "disk", tmp_path / "kept")
+    assert not list((tmp_path / "kept").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_one_error(lot: Split, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file")
+    with pytest.raises(SegFormerError, match="cannot write"):
+        decoded(lot, "disk", tmp_path / "kept")
