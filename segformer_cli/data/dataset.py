@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from segformer_cli.data.decoded import Decoded
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.sampler import AUGMENTATION, Place, generator
 from segformer_cli.data.transforms import Augmentation, normalise, pad_to
@@ -59,8 +60,13 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         seed: int,
+        source: Decoded | None = None,
     ) -> None:
-        self.split = split
+        """
+        Args:
+            source: the pairs decoded beforehand; without it they are read from their files.
+        """
+        self.split, self.source = split, source
         self.augmentation = augmentation
         self.mean, self.std = mean, std
         self.seed = seed
@@ -77,7 +83,8 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
     def _crop(self, position: int, index: int, wanted: int | None = None) -> tuple[Tensor, Tensor]:
         rng = generator(self.seed, AUGMENTATION, position)
         ignore = self.split.ignore_index
-        image, target = self.split.read(self.split.pairs[index])
+        source = self.source
+        image, target = source.read(index) if source else self.split.read(self.split.pairs[index])
         image, target = self.augmentation(image, target, ignore, rng, wanted)
         bands, target = pad_to(
             normalise(image, self.mean, self.std), target, self.augmentation.crop_size, ignore

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from segformer_cli.data import decoded as room
+from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.decoded import Decoded, bytes_needed, decoded, file_of
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
+from segformer_cli.data.transforms import Augmentation
 from segformer_cli.errors import ImageError, SegFormerError
 from tests.tiny_data import SIZES, write_lot
 
@@ -74,6 +77,16 @@ def test_the_file_is_used_again_and_never_stale(lot: Split, tmp_path: Path, monk
     other = decoded(ignored, "disk", tmp_path / "kept")
     assert same(other, ignored)
     assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".decoded", ".npy"]
+
+
+def test_crops_of_decoded_pairs_are_those_of_files(lot: Split, tmp_path: Path) -> None:
+    augmentation = Augmentation(crop_size=(32, 48))
+    what = lot, augmentation, (100.0,) * 3, (50.0,) * 3, 0
+    files, kept = TrainCrops(*what), TrainCrops(*what, source=decoded(lot, "disk", tmp_path / "kept"))
+    for position in range(14):
+        ours, theirs = kept[(position, position % 7)], files[(position, position % 7)]
+        assert not isinstance(ours, SegFormerError) and not isinstance(theirs, SegFormerError)
+        assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
 
 
 def test_another_process_finds_the_same_file(lot: Split, tmp_path: Path) -> None:
