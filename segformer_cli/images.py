@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segformer_cli.atomic import replacing
 from segformer_cli.errors import ImageError
 from segformer_cli.places import Place
+from segformer_cli.png import inflated
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB, upright."""
@@ -42,7 +43,7 @@ def read_image(path: Place, *, upright: bool = True) -> Picture:
     data = _read_bytes(path)
     if _is_whole(data):
         flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-        picture = _decode(data, flags)
+        picture = _decode(inflated(data), flags)
         if picture is not None:
             return picture
     return _read_by_pillow(data, path, upright)
@@ -145,7 +146,7 @@ def _open_by_pillow(data: bytes, path: Place) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(inflated(data)))
             image.load()
     except UnidentifiedImageError:
         raise ImageError(f"{path.name} is no picture that can be read", where=str(path)) from None
