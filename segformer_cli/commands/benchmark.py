@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import BenchmarkConfig
+from segformer_cli.errors import SegFormerError, SomeInputsFailed
 
 if TYPE_CHECKING:
     from segformer_cli.workflows.benchmarking import Benchmark, Row
@@ -20,7 +22,7 @@ EXAMPLES = epilog(
     "segformer benchmark --set threads=1 --json",
     note="Also: --precision, --trust, --json, -q, -v, --no-progress, --dry-run, --offline (see segformer --help).",
 )
-COLUMNS = ["network", "size", "batch", "median ms", "quartiles", "images/s", "end to end ms", "peak MiB"]
+COLUMNS = ["network", "size", "batch", "ms a call", "quartiles", "images/s", "picture to mask ms", "peak MiB"]
 
 Variant = o.list_option("--variant", metavar="LIST", help="b0 to b5, by commas (random weights).", panel=o.WHAT)
 Size = o.list_option("--size", metavar="LIST", help="Exact: HxW or N, by commas; default: 512.", panel=o.WHAT)
@@ -48,50 +50,74 @@ def benchmark(
 ) -> None:
     """Measure time, memory and multiply-adds of networks or an exported file.
 
-    The median of many calls after a warm-up, with what lies around it; noise as input.
+    A call is the network alone with the whole batch, its time the median after a warm-up; picture to mask is one
+    picture; the peak is what a call holds, weights and all. Noise as input, a process for each row.
     """
     with o.console(context) as console:
         settings = o.settled(BenchmarkConfig, context, console)
 
         from segformer_cli.workflows import benchmarking
 
+        planned = benchmarking.plan(settings, console.progress)
         if dry_run:
-            console.done({"config": settings}, summary=benchmarking.plan(settings))
+            console.done({"config": settings}, summary=str(planned))
             return
-        found = benchmarking.benchmark(settings, console.progress)
+        found = benchmarking.benchmark(planned, console.progress)
         console.table("", COLUMNS, [_cells(row) for row in found.rows])
-        for row in found.disturbed:
-            console.warn(
-                f"{row.name} {_by(row.size_hw)}: the calls differ by {100 * row.model_only.spread:.0f} %; "
-                "is something else running?"
-            )
-        console.done(found.to_json(), summary=_summary(found), next_command=_next(settings))
+        for row in found.rows:
+            if not row.calm:
+                console.warn(
+                    f"{row.contestant.name} {_by(row.size_hw)}, batch {row.batch_size}: the calls differ by "
+                    f"{100 * row.found.model_only.spread:.0f} %; is something else running?"
+                )
+        console.done(
+            found.to_json(),
+            summary=_summary(found) if found.rows else None,
+            next_command=_next(settings),
+            error=_failure(found),
+        )
 
 
 def _cells(row: Row) -> list[object]:
-    low, high = row.model_only.quartiles
+    who, found = row.contestant, row.found
+    low, high = found.model_only.quartiles
     return [
-        f"{row.name}, {row.runtime} {row.precision}",
+        f"{who.name}, {who.runtime} {who.precision}",
         _by(row.size_hw),
         row.batch_size,
-        _digits(1000 * row.model_only.median, 1),
+        _digits(1000 * found.model_only.median, 1),
         f"{1000 * low:.1f} to {1000 * high:.1f}",
         _digits(row.images_per_s, 2),
-        _digits(1000 * row.end_to_end.median, 1),
-        None if row.peak_bytes is None else round(row.peak_bytes / 2**20),
+        _digits(1000 * found.end_to_end.median, 1),
+        None if found.peak_bytes is None else round(found.peak_bytes / 2**20),
     ]
 
 
 def _summary(found: Benchmark) -> str:
     """What of each network does not depend on the machine, and what the times were taken on."""
-    lines = [
-        f"{row.name} ({row.variant}): {row.parameters / 1e6:.2f} M parameters, {row.num_classes} classes; "
-        f"{_by(row.size_hw)}: {row.published_macs / 1e9:.2f} G multiply-adds by the paper's counter, "
-        f"{row.computed_macs / 1e9:.2f} G computed here"
-        for row in {(row.name, row.size_hw): row for row in found.rows}.values()
-    ]
-    machine = found.machine
-    return "\n".join([*lines, f"{found.device}, {machine['threads']} threads, torch {machine['torch']}"])
+    lines = []
+    for row in {(row.contestant.name, row.size_hw): row for row in found.rows}.values():
+        who = row.contestant
+        name = who.name if who.name == who.meaning.variant else f"{who.name} ({who.meaning.variant})"
+        lines.append(
+            f"{name}, {who.meaning.num_classes} classes, {who.parameters / 1e6:.2f} M parameters; {_by(row.size_hw)}: "
+            f"{row.published_macs / 1e9:.2f} G multiply-adds by the paper's counter, "
+            f"{row.computed_macs / 1e9:.2f} G computed here"
+        )
+    threads = found.machine["threads"]
+    return "\n".join(
+        [*lines, f"{found.device}, {threads} thread{'' if threads == 1 else 's'}, torch {found.machine['torch']}"]
+    )
+
+
+def _failure(found: Benchmark) -> SegFormerError | None:
+    if not found.failed:
+        return None
+    each = found.failed[0]
+    what = f"{each.name} {_by(each.size_hw)}, batch {each.batch_size}: {each.error}"
+    if not found.rows:
+        return SegFormerError(f"nothing could be measured; {what}")
+    return SomeInputsFailed(f"{len(found.failed)} of {len(found.failed) + len(found.rows)} rows failed; {what}")
 
 
 def _digits(number: float, count: int) -> Decimal:
@@ -105,4 +131,4 @@ def _by(size_hw: tuple[int, int]) -> str:
 def _next(settings: BenchmarkConfig) -> str:
     if settings.weights is None:
         return "segformer export -w WEIGHTS -o model.onnx, then segformer benchmark -w model.onnx"
-    return f"segformer eval -w {settings.weights} -d DATA"
+    return f"segformer eval -w {shlex.quote(settings.weights)} -d DATA"

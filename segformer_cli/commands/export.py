@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,7 +92,7 @@ def export(
             found.to_json(),
             artifacts=found.files,
             summary=_summary(found),
-            next_command=f"segformer weights info {found.path}" if found.opens else None,
+            next_command=f"segformer weights info {shlex.quote(found.path)}" if found.opens else None,
             error=_failure(found),
         )
 
@@ -117,7 +118,7 @@ def _checked(check: Verification) -> list[str]:
     if check.reference_miou is not None and check.miou is not None:
         lines.append(
             f"mIoU {check.miou:.4f}, the network's {check.reference_miou:.4f}, on "
-            f"{check.pictures} labelled pictures"
+            f"{check.pictures} labelled picture{'' if check.pictures == 1 else 's'}"
         )
     elif check.no_miou:
         lines.append(f"mIoU not compared: {check.no_miou}")
@@ -150,11 +151,11 @@ def _failure(found: Export) -> CheckFailed | None:
     where, hint = found.path, "please report it as a bug"
     if check.diverges_at is not None:
         where = f"{found.path}: the first to differ is {check.diverges_at}"
-    elif found.precision == "int8":
+    if found.precision == "int8":
         hint = "more or better pictures (-d, --set calibration=64), another precision, or a larger --max-drop"
     elif found.precision != "fp32":
         hint = "another precision, or a larger --max-drop"
-    elif check.max_abs_error is not None and found.bisectable:
+    elif check.diverges_at is None and check.max_abs_error is not None and found.bisectable:
         hint = "add --bisect to see where"
     return CheckFailed(f"the file is not what the network is: {'; '.join(check.faults)}", where=where, hint=hint)
 

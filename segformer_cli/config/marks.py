@@ -76,6 +76,9 @@ BOUNDARY = Range(above=0, at_most=0.5)
 SIDES = Range(32)
 """Of a crop, in pixels: the coarsest stage sees 1/32 of it."""
 
+CLASSES = Range(1, 65535)
+"""Of a network: masks have 16 bits, and one value means none."""
+
 STAGES = Range(1, 4)
 """Of the encoder."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Doc, Precision, Range
+from segformer_cli.config.marks import CLASSES, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Doc, Precision, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +69,13 @@ class BenchmarkConfig:
     weights: Annotated[
         str | None, Doc("WEIGHTS, exported files too; default: random weights of `variant`")
     ] = None
-    variant: Annotated[tuple[str, ...], Doc("b0 to b5, several by commas; for random weights")] = ("b0",)
-    num_classes: Annotated[int, Doc("of random weights; 150 as in ADE20K"), COUNT] = 150
+    variant: Annotated[tuple[str, ...], Doc("b0 to b5, several by commas: random weights; default: b0")] = ()
+    num_classes: Annotated[int | None, Doc("of random weights; default: 150, as in ADE20K"), CLASSES] = None
     size: Annotated[
         tuple[str, ...], Doc("exact sizes of the input, HxW or N for a square; default: 512, or the one a file takes")
     ] = ()
     batch_size: Annotated[tuple[int, ...], Doc("pictures a call, several by commas"), COUNT] = (1,)
-    warm_up: Annotated[int, Doc("calls that are not counted"), NOT_NEGATIVE] = 3
+    warm_up: Annotated[int, Doc("calls that are not counted, after the one that memory is taken of"), NOT_NEGATIVE] = 2
     calls: Annotated[int, Doc("calls that are counted, fewer where `seconds` end"), Range(3)] = 20
     seconds: Annotated[float, Doc("after which no further call of a row begins, once three are done"), POSITIVE] = 20.0
     threads: Annotated[int | None, Doc("of the CPU; default: torch's own choice"), COUNT] = None

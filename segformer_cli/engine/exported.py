@@ -62,6 +62,8 @@ class ExportedModel(nn.Module):
                 f"the file takes pictures of {_by(wanted)} alone, this one comes to {_by(size)}",
                 hint="export it without --size, or scale or cut the pictures themselves to that size",
             )
+        if wanted and len(images) != 1:
+            raise ImageError(f"a file of one size takes one picture a call, not {len(images)}")
         if not self.said.format.any_side and any(side % ALIGN for side in size):
             raise ImageError(
                 f"a file of {self.said.format.name} takes sides that are multiples of {ALIGN}, not {_by(size)}",
@@ -145,6 +147,19 @@ def load_exported(path: Path, *, trust: bool = False) -> ExportedModel:
         EnvironmentLacksError: its runtime is not installed.
     """
     said = read_exported(path)
+    sha256 = trusted_hash(path, said, trust=trust)
+    return ExportedModel(said.format.runtime.load(path), said, sha256)
+
+
+def trusted_hash(path: Path, said: ExportedFile, *, trust: bool = False) -> str:
+    """The hash of an exported file, or those of both its files, where it may be run.
+
+    Args:
+        trust: run a file that can hold any code, though segformer did not write it on this machine.
+
+    Raises:
+        WeightsError: it failed its verification, or it is not to be trusted.
+    """
     sha256 = "".join(sha256_of(each) for each in said.format.files(path) if each.is_file())
     if said.verification.get("verdict") == "fail" and not trust:
         raise WeightsError(
@@ -154,7 +169,7 @@ def load_exported(path: Path, *, trust: bool = False) -> ExportedModel:
         )
     if said.format.runs_code and not trust:
         refuse_unknown(path, sha256)
-    return ExportedModel(said.format.runtime.load(path), said, sha256)
+    return sha256
 
 
 def _by(size_hw: tuple[int, ...]) -> str:

@@ -37,6 +37,18 @@ def peak_during(work: Callable[[], object], device: torch.device) -> int | None:
     return max(0, _resident("VmHWM") - before) if tells else None
 
 
+def held_bytes(device: torch.device) -> int | None:
+    """What this process holds now, of a CPU's memory or a GPU's; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return _resident("VmRSS") if device.type == "cpu" and _forget_the_peak() else None
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there was not memory enough."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
 def free_bytes(device: torch.device) -> int | None:
     """What is left of the device's memory; of a CPU, of the machine's and of this container's. None: unknown."""
     if device.type == "cuda":

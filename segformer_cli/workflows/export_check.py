@@ -133,7 +133,7 @@ def check_export(
     compared = pictures.compared
     real = {pair.key: candidate.intake.real(segmenter, compared.read_image(pair)) for pair in compared.pairs}
     what = "masks" if said.full_pipeline else "logits"
-    progress(Progress("export", 0, message=f"comparing {what} on {len(real)} pictures"))
+    progress(Progress("export", 0, message=f"comparing {what} on {len(real)} picture{'' if len(real) == 1 else 's'}"))
     tolerance = TOLERANCES[said.precision]
     if said.full_pipeline and said.precision == "fp32":
         tolerance = Tolerance(None, MASK_AGREEMENT)

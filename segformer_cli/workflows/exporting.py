@@ -344,6 +344,10 @@ class _Writing:
     def _warnings(self, found: Verification | None, recorded: bool) -> tuple[str, ...]:
         licence = self.said.config.licence
         notes = [f"contains weights of others: {licence}"] if licence else []
+        if self.said.size_hw and not self.said.full_pipeline and any(side % ALIGN for side in self.said.size_hw):
+            notes.append(
+                f"segformer's own commands bring pictures to multiples of {ALIGN}, which this file does not take"
+            )
         if found is not None and found.no_miou and found.max_drop is not None:
             notes.append(f"what {self.said.precision} costs in mIoU is not known: {found.no_miou}")
         if not recorded:

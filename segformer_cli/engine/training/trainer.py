@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from segformer_cli.engine.distributed import Group
+from segformer_cli.engine.memory import lacks_memory
 from segformer_cli.engine.training.average import Average
 from segformer_cli.engine.training.batch_norm import shared
 from segformer_cli.engine.training.compiling import compared
@@ -209,7 +210,7 @@ class Trainer:
             try:
                 return self._gradients(images, targets)
             except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _of_memory(error):
+                if not lacks_memory(error):
                     raise
                 self._halve(len(images), error)
             self.optimizer.zero_grad(set_to_none=True)
@@ -308,7 +309,3 @@ def freeze(model: SegFormer, parts: Sequence[str]) -> None:
 
 def _seed(seed: int, iteration: int, rank: int) -> int:
     return int(np.random.SeedSequence((seed, STEP, iteration, rank)).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
