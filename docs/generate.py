@@ -72,8 +72,7 @@ This page shows what exists. The following is decided, down to its names, and to
 - commands of `data`: `check`, `stats`, `preview`
 - `benchmark`: `--backend`, `--against`, `--paper`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
-- `-d`: the layouts that `data list` does not name, `.yaml` files, `--map`, `--reduce-zero`,
-  `--bands`
+- `-d`: `--bands`
 """
 
 

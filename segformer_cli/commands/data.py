@@ -38,14 +38,16 @@ def list_layouts(
     verbose: o.VerboseOption = False,
     no_progress: o.NoProgressOption = False,
 ) -> None:
-    """List the layouts of data that are recognised."""
+    """List the layouts of data that are recognised, and where the data comes from."""
     with o.console(context) as console:
         from segformer_cli.data.layouts.detect import LAYOUTS
 
-        rows = [(name, layout.NEEDS) for name, layout in LAYOUTS.items()]
-        console.table("", ["layout", "is recognised by"], rows)
+        needs = {name: layout.NEEDS for name, layout in LAYOUTS.items()}
+        sources = {name: layout.SOURCE for name, layout in LAYOUTS.items() if hasattr(layout, "SOURCE")}
+        console.table("", ["layout", "is recognised by"], list(needs.items()))
+        console.table("", ["layout", "where it comes from"], list(sources.items()))
         console.done(
-            {"layouts": [{"name": name, "needs": needs} for name, needs in rows]},
+            {"layouts": [{"name": name, "needs": text, "source": sources.get(name)} for name, text in needs.items()]},
             next_command="segformer eval -d NAME:PATH -w WEIGHTS",
         )
 

@@ -27,7 +27,8 @@ EXAMPLES = epilog(
     note=o.also(
         "--by-name", "--alias", "--group", "--group-images", "--object-sizes", "--boundary", "--fit-temperature",
         "--submission", "--all (a row for every class; else, of more than 40, the ten worst and the ten best)",
-        "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix", "--mask-suffix",
+        "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix", "--mask-suffix", "--map",
+        "--reduce-zero",
     ),
 )
 
@@ -43,6 +44,8 @@ def evaluate(
     alias: so.AliasOption = None,
     image_suffix: o.ImageSuffixOption = None,
     mask_suffix: o.MaskSuffixOption = None,
+    map: o.MapOption = None,
+    reduce_zero: o.ReduceZeroOption = None,
     protocol: so.ProtocolOption = None,
     multi_scale: so.MultiScaleOption = None,
     size: so.ScoreSizeOption = None,

@@ -108,7 +108,7 @@ WeightsOption = Annotated[
     text_option("--weights", "-w", metavar="WEIGHTS", help="A file, a run folder, a hub name, or sample.", panel=WHAT),
 ]
 DataOption = Annotated[
-    str | None, text_option("--data", "-d", metavar="DATA", help="NAME:PATH, a folder, or sample.", panel=WHAT)
+    str | None, text_option("--data", "-d", metavar="DATA", help="NAME:PATH, a folder, a .yaml, or sample.", panel=WHAT)
 ]
 ImageSuffixOption = Annotated[
     str | None, text_option("--image-suffix", metavar="TEXT", help="Ending of image names.", panel=WHAT, hidden=True)
@@ -116,6 +116,15 @@ ImageSuffixOption = Annotated[
 MaskSuffixOption = Annotated[
     str | None,
     text_option("--mask-suffix", metavar="TEXT", help="Ending of mask names.", panel=WHAT, hidden=True),
+]
+MapOption = Annotated[
+    list[str] | None,
+    text_option(
+        "--map", metavar="ID=CLASS", help="Another class for an id, or ignore; repeatable.", panel=WHAT, hidden=True
+    ),
+]
+ReduceZeroOption = Annotated[
+    bool | None, switch_option("--reduce-zero", help="Ignore id 0, count classes from id 1.", panel=WHAT)
 ]
 SizeOption = Annotated[
     str | None,

@@ -20,7 +20,7 @@ EXAMPLES = epilog(
     "segformer eval-robust -w runs/train/NAME -d my-pictures/ --corruptions fog,snow --severities 3",
     note=o.also(
         "--channel-order", "--frost-dir", "--group-images", "--calibration", "-b/--batch-size", "-j/--workers",
-        "--size", "--precision", "--image-suffix", "--mask-suffix",
+        "--size", "--precision", "--image-suffix", "--mask-suffix", "--map", "--reduce-zero",
     ),
 )
 
@@ -37,6 +37,8 @@ def eval_robust(
     severities: ro.SeveritiesOption = None,
     image_suffix: o.ImageSuffixOption = None,
     mask_suffix: o.MaskSuffixOption = None,
+    map: o.MapOption = None,
+    reduce_zero: o.ReduceZeroOption = None,
     seed: ro.CorruptionSeedOption = None,
     rng: ro.RngOption = None,
     channel_order: ro.ChannelOrderOption = None,

@@ -27,7 +27,7 @@ class EvalConfig:
     weights: Annotated[str | None, Doc("WEIGHTS; default: `sample` on sample data, b0-cityscapes on Cityscapes")] = (
         None
     )
-    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
+    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val or test; all is for folders that are not divided into these")] = "val"
     limit: Annotated[int | None, Doc("score only the first N images"), COUNT] = None
     predictions: Annotated[str | None, Doc("a folder of masks that any tool made, scored in place of weights")] = None
@@ -49,6 +49,10 @@ class EvalConfig:
     )
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
+    map: Annotated[
+        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
+    ] = ()
+    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
     batch_size: Annotated[
         int | Literal["auto"],
         Doc("images a step; only images of one size share a step; auto: what a GPU's memory takes, 1 elsewhere"),
@@ -115,6 +119,10 @@ class RobustConfig:
     limit: Annotated[int | None, Doc("score only N images, evenly spaced over the split"), COUNT] = None
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
+    map: Annotated[
+        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
+    ] = ()
+    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
     cityscapes_c: Annotated[bool, Doc("the paper's 72 variants; the same as protocol: cityscapes-c, the default")] = (
         False
     )

@@ -18,9 +18,13 @@ class TrainConfig:
         str | None,
         Doc("where to start: WEIGHTS, imagenet for the variant's own, or none; default: imagenet if it can be had"),
     ] = None
-    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, or `sample`")] = "sample"
+    data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
     image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
     mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
+    map: Annotated[
+        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
+    ] = ()
+    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
     iterations: Annotated[
         int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
     ] = None

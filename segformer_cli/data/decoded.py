@@ -80,7 +80,7 @@ def bytes_needed(sizes: Sequence[tuple[int, int]], bands: int, wide: bool) -> in
 def decoded(
     split: Split, where: Where, folder: Path, threads: int = 1, progress: ProgressListener = ignore_progress
 ) -> Decoded:
-    """The split decoded, from the file of an earlier time where one holds the same; older ones of this split go.
+    """The split decoded, from the file of an earlier time where one holds the same; older ones of the same pairs go.
 
     Args:
         folder: where files are kept; with `ram`, one that is memory is taken instead where the system has it.
@@ -103,8 +103,10 @@ def decoded(
 
 def file_of(split: Split, where: Where, folder: Path) -> Path:
     """The file that `decoded` reads or writes."""
-    root = hashlib.sha256(f"{split.root} {split.name}".encode()).hexdigest()[:8]
-    return _place(where, folder) / f"{root}-{fingerprint(split)}{SUFFIX}"
+    which = hashlib.sha256(f"{split.root}".encode())
+    for pair in split.pairs:
+        which.update(f" {pair.key}".encode())
+    return _place(where, folder) / f"{which.hexdigest()[:8]}-{fingerprint(split)}{SUFFIX}"
 
 
 def fingerprint(split: Split) -> str:

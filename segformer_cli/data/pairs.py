@@ -172,10 +172,13 @@ class Split:
         counts[: len(self.ids)][self.ids[: len(counts)] != UNKNOWN] = 0
         if counts.any():
             first, known = int(counts.argmax()), np.flatnonzero(self.ids != UNKNOWN)
+            K = len(self.class_names)
+            counted = (np.flatnonzero(counts).tolist(), self.ids[0]) == ([K], 0)
+            from_one = "; or do the masks count from 1? --reduce-zero" if counted else ""
             raise DataError(
                 f"{path.name} holds the id {first} ({int(counts[first])} pixels), which is no class of {self.data}",
                 where=str(path),
-                hint=f"its {len(self.class_names)} classes have the ids {_ranges(known)}",
+                hint=f"its {K} classes have the ids {_ranges(known)}; --map {first}=ignore passes over it{from_one}",
             )
 
 

@@ -18,8 +18,8 @@ import segformer_cli
 from segformer_cli.atomic import refuse_unwritable, replacing
 from segformer_cli.config import CorruptConfig
 from segformer_cli.data.dataset import start_worker
-from segformer_cli.data.layouts import folder
 from segformer_cli.data.layouts.detect import locate, open_data
+from segformer_cli.data.layouts.own import ALL
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import default_workers
 from segformer_cli.errors import DataError, SegFormerError, UsageError
@@ -178,7 +178,7 @@ def _data_set(config: CorruptConfig) -> Split | None:
         raise
     known = layout.split_names(root)
     # Someone's own folder that is not divided is all of them, not the part called val.
-    return open_data(data, config.split or (folder.ALL if folder.ALL in known else "val"))
+    return open_data(data, config.split or (ALL if ALL in known else "val"))
 
 
 def _items_of(split: Split) -> tuple[Item, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.classes import mask_dtype
 from segformer_cli.config import EvalConfig
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.submission import submission_path, write_submission
@@ -168,7 +169,7 @@ def _refuse_contradictions(config: EvalConfig) -> None:
 
 
 def _open(config: EvalConfig) -> Split:
-    split = open_data(config.data, config.split, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix)
+    split = open_data(config.data, config.split, Bending.of(config))
     if not split.labelled and not config.submission:
         raise DataError(
             f"split {split.name!r} of {split.data} has no labels to score against",

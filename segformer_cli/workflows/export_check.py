@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from segformer_cli.config import ExportConfig
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.exported import ExportedFile, ExportedModel
@@ -48,12 +49,13 @@ def open_export_pictures(config: ExportConfig, model: SegFormer) -> Pictures:
         DataError: it is no data set and holds no pictures, or has no such split.
     """
     names = model.config.class_names
-    whole = open_pictures(config.data or "sample", config.split, names)
+    bending = Bending(map=config.map, reduce_zero=config.reduce_zero)
+    whole = open_pictures(config.data or "sample", config.split, names, bending)
     compared = whole.spread(config.limit or (MANY if config.precision == "int8" else FEW))
     if config.precision != "int8":
         return Pictures(compared, compared)
     try:
-        training = open_pictures(config.data or "sample", "train", names)
+        training = open_pictures(config.data or "sample", "train", names, bending)
     except DataError:
         return Pictures(compared, whole.spread(config.calibration), same=True)
     return Pictures(compared, training.spread(config.calibration), same=training.pairs == whole.pairs)

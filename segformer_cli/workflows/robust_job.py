@@ -12,6 +12,7 @@ from pathlib import Path
 import segformer_cli
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import EvalConfig, RobustConfig
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts import acdc
 from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.data.pairs import Split
@@ -215,9 +216,7 @@ def _checked(config: RobustConfig) -> tuple[RobustConfig, RobustProtocol]:
 def _open(config: RobustConfig, class_names: Sequence[str]) -> Split:
     """The split, of which nothing but the pictures need be there."""
     assert config.data
-    return open_pictures(
-        config.data, config.split, class_names, image_suffix=config.image_suffix, mask_suffix=config.mask_suffix
-    )
+    return open_pictures(config.data, config.split, class_names, Bending.of(config))
 
 
 def _as_eval(config: RobustConfig) -> EvalConfig:
@@ -245,6 +244,7 @@ def _state(
         "version": segformer_cli.__version__,
         "data": f"{split.data} {split.name}",
         "images": fingerprint(split)["sha256_of_names_and_sizes"],
+        "ids": hashlib.sha256(split.ids.tobytes()).hexdigest(),
         "corruptions": [list(cell) for cell in protocol.cells],
         "seed": config.seed,
         "rng": config.rng,

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from segformer_cli.classes import class_set
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.errors import DataError, ImageError, SegFormerError, UsageError
 
@@ -177,7 +178,7 @@ def test_a_divided_folder_has_no_split_of_everything_and_no_note(tmp_path: Path)
     assert open_data(str(tmp_path), "val").note is None
     with pytest.raises(DataError, match="has no split 'all'") as caught:
         open_data(str(tmp_path), "all")
-    assert caught.value.hint == "all is for folders that are not divided into splits; known: train, val"
+    assert caught.value.hint == "all is for data that is not divided into splits; known: train, val"
     with pytest.raises(DataError, match="has no split 'all'"):
         open_data("sample", "all")
 
@@ -205,17 +206,17 @@ def test_a_wrong_mask_suffix_is_met_with_the_one_that_fits(tmp_path: Path) -> No
         put_mask(tmp_path / "masks" / f"{name}_mask.png")
     with pytest.raises(DataError, match="no mask found for 2 of 2 images") as caught:
         open_data(str(tmp_path), "train")
-    assert "looked for masks/001.{png,tif,tiff,bmp}" in str(caught.value.where)
+    assert "looked for masks/001.{png,tif,tiff,bmp,npy}" in str(caught.value.where)
     assert "found 001_mask.png" in str(caught.value.where)
     assert caught.value.hint == "add --mask-suffix _mask.png   (that would pair 2 of 2)"
-    assert len(open_data(str(tmp_path), "train", mask_suffix="_mask.png")) == 1
+    assert len(open_data(str(tmp_path), "train", Bending(mask_suffix="_mask.png"))) == 1
 
 
 def test_an_image_suffix_chooses_among_pictures(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "a_rgb.png")
     put_image(tmp_path / "images" / "a_depth.png")
     put_mask(tmp_path / "masks" / "a.png", [[0, 1] * 6])
-    split = open_data(f"folder:{tmp_path}", "val", image_suffix="_rgb.png", mask_suffix=".png")
+    split = open_data(f"folder:{tmp_path}", "val", Bending(image_suffix="_rgb.png", mask_suffix=".png"))
     assert [pair.image.name for pair in split.pairs] == ["a_rgb.png"]
 
 
@@ -227,7 +228,7 @@ def test_an_id_that_is_no_class_is_named_with_its_file(tmp_path: Path) -> None:
     words = r"0001\.png holds the id 204 \(48 pixels\), which is no class of camvid"
     with pytest.raises(DataError, match=words) as caught:
         split.read(split.pairs[0])
-    assert caught.value.hint == "its 11 classes have the ids 0-11, 255"
+    assert caught.value.hint == "its 11 classes have the ids 0-11, 255; --map 204=ignore passes over it"
 
 
 def test_a_mask_of_another_size_is_an_error_with_both_sizes(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_what_is_no_data_set_is_said_with_what_was_considered(tmp_path: Path) ->
     with pytest.raises(DataError, match="is in no known layout") as caught:
         open_data(str(tmp_path), "train")
     assert "notes.txt" in str(caught.value)
-    assert "leftImg8bit" in str(caught.value.hint)
+    assert "\ncityscapes needs leftImg8bit" in str(caught.value.where)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_a_wrong_name_gets_a_guess(tmp_path: Path, data: str, split: str, words:
 def test_suffixes_are_refused_where_the_layout_fixes_them(tmp_path: Path) -> None:
     root = put_cityscapes(tmp_path)
     with pytest.raises(UsageError, match="are for a folder of your own"):
-        open_data(f"cityscapes:{root}", "val", mask_suffix="_x.png")
+        open_data(f"cityscapes:{root}", "val", Bending(mask_suffix="_x.png"))
 
 
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:

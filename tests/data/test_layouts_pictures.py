@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.layouts.pictures import open_pictures
 from segformer_cli.errors import DataError, UsageError
@@ -36,7 +37,7 @@ def test_a_network_of_more_than_255_classes_ignores_65535(tmp_path: Path) -> Non
 
 def test_a_suffix_chooses_among_the_pictures(tmp_path: Path) -> None:
     data = put(tmp_path, "a_rgb.png", "a_depth.png")
-    split = open_pictures(data, "val", THINGS, image_suffix="_rgb.png")
+    split = open_pictures(data, "val", THINGS, Bending(image_suffix="_rgb.png"))
     assert [pair.key for pair in split.pairs] == ["a_rgb.png"]
 
 

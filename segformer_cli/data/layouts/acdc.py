@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segformer_cli.classes import class_set
-from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import Pair, Split, identity_ids, mapped_ids
+from segformer_cli.data.layouts.file_ids import cityscapes_label_ids
+from segformer_cli.data.layouts.pairing import pair_by_name, split_of
+from segformer_cli.data.pairs import Pair, Split, identity_ids
 from segformer_cli.errors import DataError
 from segformer_cli.places import Place
 
 NAME = "acdc"
 NEEDS = "rgb_anon/{fog,night,rain,snow}/{train,val,test}/ and gt/{fog,night,rain,snow}/{train,val,test}/"
+SOURCE = "https://acdc.vision.ee.ethz.ch (rgb_anon_trainvaltest.zip, 15 GB, gt_trainval.zip; an account)"
 CONDITIONS = "^(fog|night|rain|snow)/"
 """What of a picture's key names its condition: results are reported for each."""
 
@@ -21,8 +23,8 @@ _TRAIN_IDS = "_gt_labelTrainIds.png"
 
 
 def recognises(root: Place) -> bool:
-    """Whether `root` looks like this data set."""
-    return (root / "rgb_anon").is_dir()
+    """Whether `root` looks like this data set: where Dark Zurich has its splits, it has its conditions."""
+    return any((root / "rgb_anon" / condition).is_dir() for condition in ("fog", "night", "rain", "snow"))
 
 
 def split_names(root: Place) -> list[str]:
@@ -56,6 +58,5 @@ def open_split(root: Place, split: str) -> Split:
         )
     ids = identity_ids(classes.num_classes, classes.ignore_index)
     if _LABEL_IDS in suffixes.values():
-        ids = mapped_ids(classes)
-        ids[255] = classes.ignore_index
-    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, tuple(pairs))
+        ids = cityscapes_label_ids()
+    return split_of(classes, NAME, root, split, ids, pairs)

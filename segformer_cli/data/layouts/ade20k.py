@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from segformer_cli.classes import class_set
-from segformer_cli.data.layouts.pairing import pair_by_name
+from segformer_cli.data.layouts.pairing import pair_by_name, split_of
 from segformer_cli.data.pairs import Split, mapped_ids
 from segformer_cli.places import Place
 
 NAME = "ade20k"
 NEEDS = "ADEChallengeData2016 with images/{training,validation}/*.jpg and annotations/{training,validation}/*.png"
+SOURCE = "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB, no account)"
 _FOLDER = "ADEChallengeData2016"
 _FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
 
@@ -41,8 +42,7 @@ def open_split(root: Place, split: str) -> Split:
     masks = _home(root) / "annotations" / _FOLDERS[split]
     hint = "unpack ADEChallengeData2016.zip whole: annotations/ lies beside images/"
     pairs, _ = pair_by_name(_images(root, split), masks, "*.jpg", (".png",), hint)
-    ids = mapped_ids(classes)
-    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)
+    return split_of(classes, NAME, root, split, mapped_ids(classes), pairs)
 
 
 def _home(root: Place) -> Place:

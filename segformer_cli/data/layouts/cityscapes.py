@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from segformer_cli.classes import class_set
-from segformer_cli.data.layouts.pairing import pair_by_name
-from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
+from segformer_cli.data.layouts import cityscapes_coarse
+from segformer_cli.data.layouts.file_ids import cityscapes_label_ids
+from segformer_cli.data.layouts.pairing import pair_by_name, split_of
+from segformer_cli.data.pairs import Split, identity_ids
 from segformer_cli.places import Place
 
 NAME = "cityscapes"
 NEEDS = "leftImg8bit/{train,val,test}/<city>/ and gtFine/{train,val,test}/<city>/*_gtFine_labelIds.png"
+SOURCE = (
+    "https://www.cityscapes-dataset.com/downloads (leftImg8bit_trainvaltest.zip, 11 GB, gtFine_trainvaltest.zip; "
+    "an account)"
+)
 _IMAGES = "*/*_leftImg8bit.png"
 _LABEL_IDS = "_gtFine_labelIds.png"
 _TRAIN_IDS = "_gtFine_labelTrainIds.png"
@@ -27,7 +33,8 @@ def split_names(root: Place) -> list[str]:
 def open_split(root: Place, split: str) -> Split:
     """The pairs of one split; ids of the masks become the 19 classes, in memory.
 
-    The download's test masks hold ignored ids alone; without gtFine/test that split is unlabelled.
+    The download's test masks hold ignored ids alone; without gtFine/test that split is unlabelled. Where a split has
+    coarse labels alone, as train_extra, those are taken.
 
     Raises:
         DataError: pictures lack masks.
@@ -35,9 +42,9 @@ def open_split(root: Place, split: str) -> Split:
     classes = class_set(NAME)
     hint = "unpack gtFine_trainvaltest.zip beside leftImg8bit"
     images, masks = root / "leftImg8bit" / split, root / "gtFine" / split
+    if not masks.is_dir() and (root / "gtCoarse" / split).is_dir():
+        note = f"gtFine has no {split}: the coarse labels of gtCoarse are taken"
+        return cityscapes_coarse.open_split(root, split, NAME, note)
     pairs, suffix = pair_by_name(images, masks, _IMAGES, (_LABEL_IDS, _TRAIN_IDS), hint)
-    ids = identity_ids(classes.num_classes, classes.ignore_index)
-    if suffix == _LABEL_IDS:
-        ids = mapped_ids(classes)
-        ids[255] = classes.ignore_index         # the licence plate, whose id is -1, in 8-bit files
-    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)
+    ids = cityscapes_label_ids() if suffix == _LABEL_IDS else identity_ids(classes.num_classes, classes.ignore_index)
+    return split_of(classes, NAME, root, split, ids, pairs)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from segformer_cli.classes import class_set
-from segformer_cli.data.layouts.pairing import pair_by_name
+from segformer_cli.data.layouts.pairing import pair_by_name, split_of
 from segformer_cli.data.pairs import Split, identity_ids, mapped_ids
 from segformer_cli.places import Place
 
 NAME = "coco-stuff164k"
 NEEDS = "images/{train2017,val2017}/*.jpg and annotations/{train2017,val2017}/*.png of stuffthingmaps_trainval2017.zip"
+SOURCE = (
+    "https://github.com/nightrome/cocostuff (train2017.zip, val2017.zip, stuffthingmaps_trainval2017.zip, 20 GB, "
+    "no account)"
+)
 CLASSES = "coco-stuff"
 _FOLDERS = {"train": "train2017", "val": "val2017", "test": "test2017"}
 _STUFF_IDS = ".png"
@@ -49,4 +53,4 @@ def open_split(root: Place, split: str) -> Split:
         root / "images" / folder, root / "annotations" / folder, "*.jpg", (_STUFF_IDS, _TRAIN_IDS), hint
     )
     ids = mapped_ids(classes) if suffix == _STUFF_IDS else identity_ids(classes.num_classes, classes.ignore_index)
-    return Split(split, NAME, root, classes.class_names, classes.palette, classes.ignore_index, ids, pairs)
+    return split_of(classes, NAME, root, split, ids, pairs)

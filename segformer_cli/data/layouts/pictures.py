@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segformer_cli.classes import default_palette, ignore_index_for
+from segformer_cli.data.bending import NOT_BENT, Bending
 from segformer_cli.data.layouts.detect import locate, open_data
-from segformer_cli.data.layouts.folder import pictures_in
+from segformer_cli.data.layouts.matching import pictures_in
 from segformer_cli.data.pairs import Pair, Split, identity_ids
 from segformer_cli.errors import DataError
 from segformer_cli.places import Place, name_below
@@ -17,14 +18,13 @@ def open_pictures(
     data: str,
     split: str,
     class_names: Sequence[str],
-    *,
-    image_suffix: str | None = None,
-    mask_suffix: str | None = None,
+    bending: Bending = NOT_BENT,
 ) -> Split:
     """The split that `data` names, as `open_data`; a folder in no known layout is all pictures below it, unlabelled.
 
     Args:
         class_names: of the network: those of a folder without labels.
+        bending: how to read it otherwise than it lies there.
 
     Raises:
         DataError: it is no data set and holds no pictures, or has no such split.
@@ -34,11 +34,11 @@ def open_pictures(
         locate(data)
     except DataError:
         root = Path(data).expanduser()
-        pictures = pictures_in(root, image_suffix) if root.is_dir() else []
+        pictures = pictures_in(root, bending.image_suffix) if root.is_dir() else []
         if not pictures:
             raise
         return _unlabelled(root, pictures, tuple(class_names))
-    return open_data(data, split, image_suffix=image_suffix, mask_suffix=mask_suffix)
+    return open_data(data, split, bending)
 
 
 def _unlabelled(root: Place, pictures: Sequence[Place], class_names: tuple[str, ...]) -> Split:
