@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import TrainConfig
 from segformer_cli.errors import UsageError
-from segformer_cli.processes import are_several
+from segformer_cli.processes import LAUNCHED, are_several
 
 if TYPE_CHECKING:
     from segformer_cli.commands.console import Console
@@ -27,10 +28,13 @@ EXAMPLES = epilog(
         "--checkpoint-every",
         "--image-suffix",
         "--mask-suffix",
+        "--map",
+        "--reduce-zero",
         "-j/--workers",
         "--seed",
         "--deterministic",
         "--precision",
+        "--class-weights",
         "--nnodes",
         "--rdzv-endpoint",
     ),
@@ -51,6 +55,9 @@ Preset = o.text_option("--preset", metavar="NAME", help="A recipe; default: by w
 Iterations = o.text_option("--iterations", metavar="N", help="Optimiser steps.", panel=o.HOW)
 Epochs = o.text_option("--epochs", metavar="N", help="Passes over the data, instead.", panel=o.HOW)
 LearningRate = o.text_option("--lr", metavar="RATE", help="Peak learning rate of the encoder.", panel=o.HOW)
+ClassWeights = o.text_option(
+    "--class-weights", metavar="none|auto|N,N,...", help="Of the loss; auto: by their pixels.", panel=o.HOW, hidden=True
+)
 CropSize = o.text_option("--crop-size", metavar="SIZE", help="N or HxW.", panel=o.HOW)
 EvalEvery = o.text_option("--eval-every", metavar="N", help="Steps between validations.", panel=o.HOW, hidden=True)
 CheckpointEvery = o.text_option("--checkpoint-every", metavar="N", help="Steps.", panel=o.HOW, hidden=True)
@@ -66,12 +73,15 @@ def train(
     epochs: Annotated[str | None, Epochs] = None,
     lr: Annotated[str | None, LearningRate] = None,
     crop_size: Annotated[str | None, CropSize] = None,
+    class_weights: Annotated[str | None, ClassWeights] = None,
     folds: Annotated[str | None, Folds] = None,
     batch_size: Annotated[str | None, BatchSize] = None,
     eval_every: Annotated[str | None, EvalEvery] = None,
     checkpoint_every: Annotated[str | None, CheckpointEvery] = None,
     image_suffix: o.ImageSuffixOption = None,
     mask_suffix: o.MaskSuffixOption = None,
+    map: o.MapOption = None,
+    reduce_zero: o.ReduceZeroOption = None,
     workers: o.WorkersOption = None,
     seed: o.SeedOption = None,
     deterministic: o.DeterministicOption = None,
@@ -96,7 +106,9 @@ def train(
     """Train or fine-tune; without --data, on drawn street scenes."""
     with o.console(context) as console:
         settings, run = _settled(context, console)
-        if settings.devices > 1 and not are_several() and not dry_run:
+        shared = settings.devices > 1 or settings.nnodes != "1"
+        # Of 1:2 machines one may come, with one process that is not several, and was launched all the same.
+        if shared and not are_several() and LAUNCHED not in os.environ and not dry_run:
             from segformer_cli.workflows.launching import launch
 
             meeting = settings.nnodes, settings.rdzv_endpoint

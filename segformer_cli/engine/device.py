@@ -6,6 +6,7 @@ import ctypes
 import os
 import random
 import sys
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -61,13 +62,27 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        fix_workspaces()
         torch.use_deterministic_algorithms(True)
 
 
-def default_workers() -> int:
-    """Reading processes for training: one a core but one for the network, at most 8; none on a single core."""
-    return min(8, max(0, cores() - 1))
+def fix_workspaces() -> None:
+    """Products of matrices on CUDA come out the same each time; asked for before the first: torch looks but once."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def forked_draws(device: torch.device) -> AbstractContextManager[None]:
+    """Around work that draws: the generators of the CPU and of this GPU are then as they were; no other is touched."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def default_workers(processes: int = 1) -> int:
+    """Reading processes for training: one a core but one for the network, at most 8; none on a single core.
+
+    Args:
+        processes: those that share the cores, each with readers of its own.
+    """
+    return min(8, max(0, cores() // processes - 1))
 
 
 def cores() -> int:

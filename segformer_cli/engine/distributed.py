@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, distributed
 
-from segformer_cli.errors import ProcessLost, SegFormerError
+from segformer_cli.errors import EnvironmentLacksError, ProcessLost, SegFormerError
 
 Found = TypeVar("Found")
 
@@ -109,6 +109,23 @@ def losing_none() -> Iterator[None]:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """The device for this process: `cuda` without a number becomes the one that belongs to it on its machine."""
+    """The device for this process: `cuda` without a number becomes the one that belongs to it on its machine.
+
+    A GPU becomes the current one, so that nothing of this process comes to lie on another's.
+
+    Raises:
+        EnvironmentLacksError: there are fewer GPUs than processes.
+    """
     own = os.environ.get("LOCAL_RANK")
-    return torch.device(f"cuda:{own}") if own is not None and str(device) == "cuda" else device
+    if own is not None and str(device) == "cuda":
+        device = torch.device(f"cuda:{own}")
+    if device.type != "cuda" or device.index is None:
+        return device
+    count = torch.cuda.device_count()
+    if device.index >= count:
+        raise EnvironmentLacksError(
+            f"process {own} of this machine has no GPU of its own: {count} are here",
+            hint=f"--devices {count}, or --device cpu",
+        )
+    torch.cuda.set_device(device)
+    return device

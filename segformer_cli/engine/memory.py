@@ -13,10 +13,15 @@ _KIB = 1024
 _STATUS, _REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _FORGET_THE_PEAK = "5"
 _GROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Where a container says how much it may hold and how much it does: version 2, version 1."""
+"""Where a container says how much it may hold, how much it does, and how much of that are files read: version 2, 1."""
+
+_CONTROL = Path("/sys/fs/cgroup")
+
+_SIGNS = ("can't allocate memory", "Insufficient memory", "not enough memory", "Unable to allocate", "out of memory")
+"""Of messages of torch, cv2, numpy and onnxruntime; torch has no class of its own for the main memory."""
 
 
 def peak_during(work: Callable[[], object], device: torch.device) -> int | None:
@@ -44,9 +49,10 @@ def held_bytes(device: torch.device) -> int | None:
     return _resident("VmRSS") if device.type == "cpu" and _forget_the_peak() else None
 
 
-def lacks_memory(error: Exception) -> bool:
+def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that there was not memory enough."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(sign in str(error) for sign in _SIGNS)
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -89,9 +95,13 @@ def _left_of_machine() -> int | None:
     return next((int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable")), None)
 
 
-def _left_of_group(files: tuple[str, str]) -> int | None:
+def _left_of_group(files: tuple[str, str, str]) -> int | None:
+    *numbers, cached = files
     try:
-        limit, used = (Path(file).read_text(encoding="utf-8").strip() for file in files)
+        limit, used = ((_CONTROL / name).read_text(encoding="utf-8").strip() for name in numbers)
+        lines = (_CONTROL / numbers[0]).with_name("memory.stat").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    return max(0, int(limit) - int(used)) if limit.isdigit() else None
+    # Files that were read count as held until someone needs the room.
+    held = int(used) - sum(int(line.split()[1]) for line in lines if line.split()[0] == cached)
+    return max(0, int(limit) - held) if limit.isdigit() else None

@@ -71,7 +71,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What came of all folds. The best validation of a fold is chosen by its own images; the last one is not."""
+    """What came of all folds. The best validation of a fold is chosen by its own images; the last one is not.
+
+    `seconds` are those of this call: what was trained before a stop is not in them, `segformer runs` adds it all up.
+    """
 
     run: str
     folds: tuple[Fold, ...]
@@ -144,7 +147,7 @@ def cross_validate(
     """
     with listening(progress) as listener, process_group() as group, losing_none():
         planned = group.agreed(lambda: plan_folds(config, listener)) if isinstance(config, TrainConfig) else config
-        top = planned.run or group.gathered(Run.new(planned.config) if group.leads else None)[0]
+        top = planned.run or group.together(lambda: Run.new(planned.config) if group.leads else None)[0]
         assert top is not None
         with claimed(top.state.parent) if group.leads else nullcontext():
             try:

@@ -18,8 +18,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from segformer_cli.engine.device import cores
-from segformer_cli.errors import EnvironmentLacksError, Interrupted, SegFormerError
+from segformer_cli.errors import EnvironmentLacksError, Interrupted, SegFormerError, UsageError
 from segformer_cli.processes import LAUNCHED, last_word
+from segformer_cli.workflows.step_cost import machines
 
 PATIENCE_S = 60
 """How long processes may take to save what they have, once they are asked to end."""
@@ -42,18 +43,24 @@ def launch(
         show: hears what a process said that failed, where it is not the first.
 
     Raises:
+        UsageError: `nnodes` is neither N nor MIN:MAX, or several machines are not told where to meet.
         Interrupted: all were asked to stop before they had begun.
         SegFormerError: a process was killed, or ended without a word.
         EnvironmentLacksError: the machines do not meet.
     """
-    least, _, most = nnodes.partition(":")
+    least, most = machines(nnodes)
+    if most > 1 and rdzv_endpoint is None:
+        raise UsageError(
+            f"--nnodes {nnodes} does not say where the machines meet",
+            hint="--rdzv-endpoint HOST:PORT, the same on each of them; HOST is one of them",
+        )
     # Each of the launcher's loggers has a level of its own.
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with TemporaryDirectory() as folder:
         config = LaunchConfig(
-            min_nodes=int(least),
-            max_nodes=int(most or least),
+            min_nodes=least,
+            max_nodes=most,
             nproc_per_node=devices,
             run_id="segformer" if rdzv_endpoint else uuid.uuid4().hex,
             rdzv_backend="c10d",

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from segformer_cli.engine.memory import lacks_memory
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError
-
-_SIGNS = ("Insufficient memory", "can't allocate memory", "not enough memory", "Unable to allocate")
-"""Of messages of cv2, torch and numpy; torch has no class of its own for the main memory."""
 
 
 @contextmanager
@@ -33,7 +31,7 @@ def memory_told(less: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = str(error)
-        if not isinstance(error, MemoryError) and not any(sign in text for sign in _SIGNS):
+        if not lacks_memory(error):
             raise
         reason = f": {text.strip().splitlines()[0]}" if text.strip() else ""
         raise EnvironmentLacksError(f"the memory is not enough{reason}", hint=less) from error

@@ -7,26 +7,32 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics, count_classes
 from segformer_cli.data.folding import fold_of
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.data.pairs import Split
-from segformer_cli.engine.device import choose_device, choose_dtype, default_workers, keep_freed_memory
+from segformer_cli.engine.device import choose_device, choose_dtype, fix_workspaces, keep_freed_memory
 from segformer_cli.engine.distributed import own_device
 from segformer_cli.engine.loading import build_model, check_variant, load_checkpoint_from
-from segformer_cli.engine.training.criterion import Criterion, parsed_terms
-from segformer_cli.engine.training.trainer import Recipe
 from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError, WeightsError
 from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.variants import get_variant
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
-from segformer_cli.resize import ALIGN
-from segformer_cli.settings import checked, resolve
+from segformer_cli.settings import checked
+from segformer_cli.workflows.defaults import (
+    CROP,
+    IMAGENET,
+    batch_of_preset,
+    filled,
+    imagenet_name,
+    readers_of,
+)
+from segformer_cli.workflows.recipe import criterion_of, recipe_of
 from segformer_cli.workflows.resuming import continued
 from segformer_cli.workflows.run_list import RUNS
 from segformer_cli.workflows.runs import Run
@@ -35,29 +41,18 @@ from segformer_cli.workflows.step_cost import (
     Needs,
     Sharing,
     StepCost,
+    ceil_div,
     crops_a_device,
     crops_a_step,
+    crops_in_turn,
     measured_step,
 )
 from segformer_cli.workflows.tracking import check_trackers
 
-EPOCHS, FEWEST, MOST = 80, 1_000, 40_000
-CROP = 512
-LEAST_BETWEEN_EVALS = 50
-LOOKED_AT = 9
-"""Pictures whose sizes say how large a crop can be."""
-
-IMAGENET = "imagenet"
-"""As weights: the encoder of the variant that was trained on ImageNet, without which a recipe is another one."""
+__all__ = ["TrainingPlan", "criterion_of", "default_preset", "plan", "recipe_of"]
 
 PAPER_PRESETS = {"ade20k": "ade20k-512", "cityscapes": "cityscapes-1024", "coco-stuff164k": "coco-stuff-512"}
 """By layout: the paper's run on its own data sets; B5 on ADE20K has another."""
-
-LR_A_CROP = 6e-5 / 16
-"""From pretrained weights: the paper's rate is for 16 crops a step."""
-
-LR_FROM_RANDOM = 1e-3
-"""From random weights, for encoder and head alike: our own trials on CamVid (docs/decisions/0004)."""
 
 NAMED_WEIGHTS = 12
 """Class weights that a plan shows one by one; of more, the ends."""
@@ -77,7 +72,7 @@ class TrainingPlan:
     run: Run | None = None
     """The run that goes on."""
     statistics: ClassStatistics | None = None
-    """Of the pictures to train on, where rare classes are to be drawn more often."""
+    """Of the pictures to train on, where rare classes are drawn more often or class weights were counted."""
 
     @property
     def batch_size(self) -> int:
@@ -145,7 +140,7 @@ def plan(
     _refuse_contradictions(config)
     fitting = config.batch_size == "auto"
     if fitting:
-        config = dataclasses.replace(config, batch_size=resolve(TrainConfig, preset=config.preset).batch_size)
+        config = batch_of_preset(config)
     check_trackers(config)
     device = choose_device(config.device)
     train, val = _splits(config)
@@ -158,8 +153,10 @@ def plan(
     if checkpoint is not None:
         check_variant(checkpoint, config.variant)
     statistics = _statistics(config, train, run, progress)
-    config = _filled(config, train, device, checkpoint is not None, statistics)
+    config = filled(config, train, device, checkpoint is not None, statistics)
     keep_freed_memory()
+    if config.deterministic:
+        fix_workspaces()
     cost = _measured(config, num_classes, own_device(device))
     if fitting:
         config = _fitted(config, cost, progress)
@@ -171,10 +168,10 @@ def plan(
         val.first(config.eval_limit),
         start,
         checkpoint,
-        cost.seconds_per_crop * crops_a_step(config),
-        Needs.of(cost, -(-crops_a_device(config) // parts), Path(config.out) if config.out else RUNS),
+        cost.seconds_per_crop * crops_in_turn(config, device),
+        Needs.of(cost, ceil_div(crops_a_device(config), parts), Path(config.out) if config.out else RUNS),
         run,
-        statistics if config.sampling == "rare" else None,
+        statistics,
     )
 
 
@@ -204,8 +201,7 @@ def _refuse_other_losses(config: TrainConfig, num_classes: int) -> None:
 
 def _splits(config: TrainConfig) -> tuple[Split, Split]:
     """What is trained and validated on, all of it labelled."""
-    endings = {"image_suffix": config.image_suffix, "mask_suffix": config.mask_suffix}
-    train, val = (open_data(config.data, split, **endings) for split in ("train", "val"))
+    train, val = (open_data(config.data, split, Bending.of(config)) for split in ("train", "val"))
     for split in (train, val):
         if not split.labelled:
             raise DataError(f"split {split.name!r} of {split.data} has no labels", where=str(split.root))
@@ -216,7 +212,7 @@ def _splits(config: TrainConfig) -> tuple[Split, Split]:
 
 def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint | None, str]:
     """The weights a training starts from, None for random ones, and the words for it."""
-    name = f"{config.variant}-{IMAGENET}"
+    name = imagenet_name(config)
     if config.weights == "none":
         return None, "random weights"
     if config.weights == IMAGENET:
@@ -237,7 +233,7 @@ def _start(config: TrainConfig, progress: ProgressListener) -> tuple[Checkpoint 
 
 def _pretrained_or_none(config: TrainConfig, progress: ProgressListener) -> Checkpoint | None:
     try:
-        return load_checkpoint_from(f"{config.variant}-{IMAGENET}", offline=config.offline, progress=progress)
+        return load_checkpoint_from(imagenet_name(config), offline=config.offline, progress=progress)
     except (EnvironmentLacksError, WeightsError):
         return None
 
@@ -250,49 +246,10 @@ def _statistics(
         return ClassStatistics.load(run.folder / STATISTICS, train) if config.sampling == "rare" else None
     if config.sampling != "rare" and config.class_weights != "auto":
         return None
-    found = count_classes(train, default_workers() if config.workers is None else config.workers, progress)
+    found = count_classes(train, readers_of(config), progress)
     if not found.pixels.any():
         raise DataError(f"no pixel of split {train.name!r} is labelled", where=str(train.root))
     return found
-
-
-def _filled(
-    config: TrainConfig, train: Split, device: torch.device, pretrained: bool, statistics: ClassStatistics | None
-) -> TrainConfig:
-    """The config with what depends on data, start and machine decided."""
-    iterations, batch_size = config.iterations, crops_a_step(config)
-    if iterations is None and config.epochs is not None:
-        iterations = max(1, round(config.epochs * len(train) / batch_size))
-    elif iterations is None:
-        iterations = min(max(EPOCHS * len(train) // batch_size, FEWEST), MOST)
-    eval_every = config.eval_every or min(iterations, max(LEAST_BETWEEN_EVALS, iterations // 10))
-    lr, multiplier = (LR_A_CROP * batch_size, 10.0) if pretrained else (LR_FROM_RANDOM, 1.0)
-    weights = config.class_weights
-    if weights == "auto":
-        assert statistics is not None
-        weights = tuple(round(float(weight), 4) for weight in statistics.weights())
-    return dataclasses.replace(
-        config,
-        iterations=iterations,
-        epochs=None,
-        lr=lr if config.lr is None else config.lr,
-        head_lr_multiplier=multiplier if config.head_lr_multiplier is None else config.head_lr_multiplier,
-        # A run cut short for a look still reaches its peak rate.
-        warmup=min(config.warmup, iterations // 2) if config.warmup is not None else min(1500, iterations // 10),
-        crop_size=config.crop_size or _crop_for(train),
-        class_weights=weights,
-        eval_every=eval_every,
-        checkpoint_every=config.checkpoint_every or eval_every,
-        workers=config.workers if config.workers is not None else default_workers(),
-        device=str(device),
-    )
-
-
-def _crop_for(train: Split) -> tuple[int, int]:
-    """512 x 512, each side cut to that of the pictures in the middle, rounded up as the network wants it."""
-    sizes = [train.read(pair)[0].shape[:2] for pair in train.spread(LOOKED_AT).pairs]
-    height, width = (min(CROP, -(-int(side) // ALIGN) * ALIGN) for side in np.median(sizes, axis=0))
-    return height, width
 
 
 def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:
@@ -302,61 +259,6 @@ def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:
     if len(said) > NAMED_WEIGHTS:
         said[NAMED_WEIGHTS // 2 : -NAMED_WEIGHTS // 2] = ["..."]
     return ", ".join(said)
-
-
-def recipe_of(config: TrainConfig) -> Recipe:
-    """What a step needs of a config whose defaults are filled in."""
-    assert config.iterations is not None and config.warmup is not None
-    assert config.lr is not None and config.head_lr_multiplier is not None
-    return Recipe(
-        iterations=config.iterations,
-        warmup=config.warmup,
-        lr=config.lr,
-        head_lr_multiplier=config.head_lr_multiplier,
-        weight_decay=config.weight_decay,
-        poly_power=config.poly_power,
-        head_only=config.head_only,
-        freeze=config.freeze,
-        clip_norm=config.clip_norm,
-        ema=config.ema,
-        checkpoint_activations=config.checkpoint_activations,
-        seed=config.seed,
-    )
-
-
-def criterion_of(config: TrainConfig, ignore_index: int, num_classes: int) -> Criterion:
-    """The loss of a config.
-
-    Raises:
-        UsageError: it is no sum of known losses, one of them is not for so many classes, or the weights are not one
-            a class.
-    """
-    weights = None
-    if config.class_weights == "auto":
-        raise ValueError("class_weights is auto: `plan` puts numbers in its place")
-    if isinstance(config.class_weights, tuple):
-        if len(config.class_weights) != num_classes:
-            raise UsageError(
-                f"class_weights holds {len(config.class_weights)} numbers, the data has {num_classes} classes",
-                hint="give one a class, in the order of their ids",
-            )
-        weights = torch.tensor(config.class_weights)
-    if num_classes > 2 and "bce" in (part.rpartition("*")[-1].strip() for part in config.loss.split("+")):
-        raise UsageError(
-            f"bce is of one class against the rest, the data has {num_classes} classes",
-            where=f"loss {config.loss!r}",
-            hint=f"loss={config.loss.replace('bce', 'ce')}",
-        )
-    terms = parsed_terms(
-        config.loss,
-        ignore_index=ignore_index,
-        weights=weights,
-        smoothing=config.label_smoothing,
-        gamma=config.focal_gamma,
-        threshold=config.ohem_threshold,
-        keep=config.ohem_keep,
-    )
-    return Criterion(terms, ignore_index, config.loss_mean, weights)
 
 
 def _measured(config: TrainConfig, num_classes: int, device: torch.device) -> StepCost:

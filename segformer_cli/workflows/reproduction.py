@@ -161,6 +161,7 @@ def reproduce(prepared: Preparation, progress: ProgressListener = ignore_progres
 
     Raises:
         SegFormerError: the run is not finished, so that there is nothing to compare with.
+        UsageError: the data has another number of classes, so that no weights can be compared.
         Interrupted: it was stopped; the same call with the new folder as `out` goes on.
     """
     run, new = prepared.run, prepared.begun
@@ -170,6 +171,7 @@ def reproduce(prepared: Preparation, progress: ProgressListener = ignore_progres
             where=str(run),
             hint=f"segformer train --resume -o {run}",
         )
+    _refuse_other_classes(prepared.differences)
     if new is None:
         assert prepared.plan is not None
         new = Path(train(prepared.plan, progress).run)
@@ -284,6 +286,19 @@ def _refuse_other_settings(out: Path, differences: tuple[Difference, ...]) -> No
                 f"again {written_as_yaml(each.then)}",
                 where=str(out / CONFIG),
                 hint="choose another -o, or add --force",
+            )
+
+
+def _refuse_other_classes(differences: tuple[Difference, ...]) -> None:
+    for each in differences:
+        then, now = each.then, each.now
+        if (each.of, each.what) != ("data", "train: classes") or not isinstance(then, list) or not isinstance(now, list):
+            continue
+        if len(then) != len(now):
+            raise UsageError(
+                f"the data has {len(now)} classes, that of the run {len(then)}: their weights cannot be compared",
+                where="-d",
+                hint="name the data that the run was made with, wherever it lies now",
             )
 
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics
 from segformer_cli.errors import SegFormerError, UsageError
 from segformer_cli.settings import changed, resolve, written_as_yaml
+from segformer_cli.workflows.defaults import (
+    IMAGENET,
+    batch_of_preset,
+    counted_weights,
+    imagenet_name,
+    iterations_of,
+    warmup_of,
+)
 from segformer_cli.workflows.run_list import RUNS, newest_stopped, runs_below
-from segformer_cli.workflows.runs import Run, is_finished
+from segformer_cli.workflows.runs import DATA, Run, is_finished
 
 FREE = frozenset(
     ("resume", "out", "force", "offline", "workers", "device", "devices", "nnodes", "rdzv_endpoint", "log_every",
      "checkpoint_every", "patience", "track")
 )
 """What a run may go on with otherwise: nothing here changes a step."""
+
 
 def continued(config: TrainConfig, run: Run | None = None) -> tuple[TrainConfig, Run]:
     """The settings of a run that goes on, and the run.
@@ -26,11 +40,12 @@ def continued(config: TrainConfig, run: Run | None = None) -> tuple[TrainConfig,
 
     Raises:
         SegFormerError: there is no such run, or it is finished.
-        UsageError: a setting differs from that of the run.
+        UsageError: a setting is not that of the run, nor one that the run's came of.
     """
     folder = run_to_resume(config.out) if run is None else run.folder
     stored = stored_config(folder)
     asked = config if run is not None else dataclasses.replace(stored, **changed_values(config))
+    asked = _as_chosen(asked, stored, folder)
     _refuse_changes(asked, stored, folder)
     return dataclasses.replace(asked, out=str(folder)), Run(folder)
 
@@ -70,6 +85,44 @@ def stored_config(folder: Path) -> TrainConfig:
 def changed_values(config: TrainConfig) -> dict[str, Any]:
     """The settings that are not at their default."""
     return {key: getattr(config, key) for key in changed(config)}
+
+
+def _as_chosen(asked: TrainConfig, stored: TrainConfig, folder: Path) -> TrainConfig:
+    """With the run's own value of a setting wherever that is what the asked one comes to.
+
+    So the command that started a run goes on with it, though a run keeps what was chosen, not what left the choice.
+    """
+    if asked.batch_size == "auto":
+        asked = batch_of_preset(asked)
+    if asked.epochs is not None and stored.epochs is None and asked.iterations == stored.iterations:
+        images = _images(folder)
+        steps = dataclasses.replace(asked, iterations=None, batch_size=stored.batch_size)
+        if images is not None and iterations_of(steps, images) == stored.iterations:
+            asked = dataclasses.replace(asked, epochs=None)
+    if asked.warmup is not None and stored.iterations is not None:
+        asked = dataclasses.replace(asked, warmup=warmup_of(asked, stored.iterations))
+    if asked.weights == IMAGENET:
+        asked = dataclasses.replace(asked, weights=imagenet_name(asked))
+    if asked.class_weights == "auto" and stored.class_weights != "auto":
+        asked = dataclasses.replace(asked, class_weights=_counted(folder) or "auto")
+    return asked
+
+
+def _images(folder: Path) -> int | None:
+    """How many pictures a run trains on; None where it did not write that down."""
+    try:
+        return int(json.loads((folder / DATA).read_text(encoding="utf-8"))["train"]["images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _counted(folder: Path) -> tuple[float, ...] | None:
+    """The class weights that follow from what a run counted; None where it did not."""
+    try:
+        with (folder / STATISTICS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return counted_weights(ClassStatistics(stored["pixels"]))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
 
 
 def _refuse_changes(asked: TrainConfig, stored: TrainConfig, folder: Path) -> None:

@@ -29,7 +29,7 @@ import segformer_cli
 from segformer_cli.atomic import replacing
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.pairs import Split
-from segformer_cli.errors import SegFormerError
+from segformer_cli.errors import Interrupted, SegFormerError
 from segformer_cli.model.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.places import bytes_of
@@ -97,6 +97,8 @@ class Run:
         """Around a training: where it fails before its first step is logged, a fresh folder goes again."""
         try:
             yield
+        except Interrupted:         # what it did has been saved
+            raise
         except Exception:
             if self.fresh and not any('"loss"' in line for line in self._lines(LOG)):
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -200,8 +202,7 @@ class Run:
         for at, preview in self.previews().items():
             if at > iteration:
                 preview.unlink(missing_ok=True)
-        rows = self._lines(LOG)
-        kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
+        kept = [row for row in self._lines(LOG) if _iteration_of(row, otherwise=iteration + 1) <= iteration]
         self.write_text(LOG, "".join(kept))
         header, *rows = self._lines(METRICS) or [""]
         kept = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= iteration]
@@ -226,6 +227,14 @@ class Run:
                 file.write(text)
         except OSError as error:
             raise SegFormerError(f"cannot write {name}: {error.strerror or error}", where=str(path)) from error
+
+
+def _iteration_of(row: str, otherwise: int) -> int:
+    """Of a row of the log; `otherwise` of one that is torn or damaged, as a loss of power leaves them."""
+    try:
+        return int(json.loads(row)["iteration"]) if row.endswith("\n") else otherwise
+    except (ValueError, KeyError, TypeError):
+        return otherwise
 
 
 def command_line(otherwise: str = "config.yaml holds the settings") -> str:

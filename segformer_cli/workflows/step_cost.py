@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from segformer_cli.config import TrainConfig
+from segformer_cli.engine.device import forked_draws
 from segformer_cli.engine.memory import free_bytes, peak_during
 from segformer_cli.engine.training.criterion import Criterion
 from segformer_cli.engine.training.trainer import Decisions, Recipe, Step, Trainer
+from segformer_cli.errors import UsageError
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.processes import are_several
 
@@ -36,12 +38,36 @@ class Sharing:
 
     @classmethod
     def of(cls, config: TrainConfig) -> Sharing:
-        """Those that run, or those that the settings would start."""
+        """Those that run, or those that the settings would start.
+
+        Raises:
+            UsageError: `nnodes` is no number of machines.
+        """
         if are_several():
             everywhere = os.environ["WORLD_SIZE"]
             return cls(int(everywhere), int(os.environ.get("LOCAL_WORLD_SIZE", everywhere)))
-        machines = config.nnodes.partition(":")[0]
-        return cls(config.devices * (int(machines) if machines.isdecimal() else 1), config.devices)
+        return cls(config.devices * machines(config.nnodes)[0], config.devices)
+
+
+def sharing_cores(config: TrainConfig) -> int:
+    """Processes that read and compute on the same cores; those of srun, which says no more, have each their own."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if are_several() else config.devices
+
+
+def machines(nnodes: str) -> tuple[int, int]:
+    """How many machines take part at least and at most.
+
+    >>> machines("2"), machines("2:4")
+    ((2, 2), (2, 4))
+
+    Raises:
+        UsageError: it is neither N nor MIN:MAX.
+    """
+    parts = nnodes.split(":")
+    counts = [int(part) for part in parts if part.isdecimal()]
+    if len(counts) != len(parts) or len(counts) > 2 or not 1 <= counts[0] <= counts[-1]:
+        raise UsageError(f"nnodes is {nnodes!r}", hint="--nnodes 2: so many machines; --nnodes 2:4: at least 2, at most 4")
+    return counts[0], counts[-1]
 
 
 @dataclass(frozen=True)
@@ -63,7 +89,7 @@ class StepMemory:
         >>> [StepMemory(100, 50, free, 0.8).fewest_parts(8) for free in (1000, 450, 250, 1)]
         [1, 2, 4, 8]
         """
-        fits = (self.of(_ceil(crops, parts)) <= self.usable * self.free_bytes for parts in range(1, crops + 1))
+        fits = (self.of(ceil_div(crops, parts)) <= self.usable * self.free_bytes for parts in range(1, crops + 1))
         return next((parts for parts, fit in enumerate(fits, 1) if fit), crops)
 
 
@@ -146,7 +172,7 @@ def measured_step(
     free = free_bytes(device)
     # With nothing to learn no loss becomes infinite; and the whole network is at work, whatever its first steps are.
     recipe = dataclasses.replace(recipe, iterations=2, warmup=0, lr=0.0, head_only=0)
-    with torch.random.fork_rng():
+    with forked_draws(device):
         trainer = Trainer(model, criterion, recipe, device, Decisions(dtype=dtype))
         _noise_step(trainer, crop_size, 1)      # makes tables and kernels that all steps share
         seconds = _noise_step(trainer, crop_size, 1).seconds
@@ -193,7 +219,16 @@ def crops_a_step(config: TrainConfig) -> int:
 
 def crops_a_device(config: TrainConfig) -> int:
     """Crops of a step that the device gets which gets most of them."""
-    return _ceil(crops_a_step(config), Sharing.of(config).processes)
+    return ceil_div(crops_a_step(config), Sharing.of(config).processes)
+
+
+def crops_in_turn(config: TrainConfig, device: torch.device) -> int:
+    """Crops of a step that follow each other where its time is measured: each GPU has its own part of them.
+
+    A machine's processes share the cores that one process has all of while it plans alone.
+    """
+    shares = Sharing.of(config).here if device.type == "cpu" and not are_several() else 1
+    return min(crops_a_step(config), shares * crops_a_device(config))
 
 
 def free_disk_bytes(folder: Path) -> int | None:
@@ -220,5 +255,10 @@ def said_bytes(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count < 100 * 2**30 else f"{count / 2**30:.0f} GiB"
 
 
-def _ceil(crops: int, parts: int) -> int:
+def ceil_div(crops: int, parts: int) -> int:
+    """The crops of the largest of so many parts.
+
+    >>> ceil_div(8, 3)
+    3
+    """
     return -(-crops // parts)

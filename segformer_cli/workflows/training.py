@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -231,21 +232,23 @@ class _Training:
             self.run.log({"iteration": iteration, "loss": step.loss, "lr": step.lr, **seconds})
             self.trackers.step(iteration, step.loss, step.lr)
         self.progress(Progress("train", iteration, self._iterations, "it", {"loss": step.loss, "lr": step.lr}))
-        if iteration % config.eval_every == 0 or finished:
-            self._validate(step)
-        if iteration % config.checkpoint_every == 0 or finished or self._patience_is_over:
+        better = (iteration % config.eval_every == 0 or finished) and self._validate(step)
+        # After a better one at once: a run that goes back does not keep a best of steps that it takes anew.
+        if better or iteration % config.checkpoint_every == 0 or finished or self._patience_is_over:
             self._save()
 
-    def _validate(self, step: Step) -> None:
+    def _validate(self, step: Step) -> bool:
+        """Whether it was better than any before."""
         val, segmenter = self.plan.val, self._segmenter()
         pace = Pace(shard=self.group.rank, shards=self.group.size)
         found = self.group.together(lambda: score_split(segmenter, val, pace, self.progress, "validate"))
         self.last = summarise(sum(found[1:], found[0]), val, protocol_sentence(val, str(segmenter.protocol)))
-        better = self.best is None or not self.last.miou <= self.best.miou
+        best = math.nan if self.best is None else self.best.miou
+        better = self.best is None or self.last.miou > best or (math.isnan(best) and not math.isnan(self.last.miou))
         if better:
             self.best, self.best_iteration = self.last, step.iteration
         if not self.group.leads:
-            return
+            return better
         row = {"iteration": step.iteration, "loss": step.loss, "miou": self.last.miou, "macc": self.last.macc}
         self.run.metrics({**row, "aacc": self.last.aacc, **{f"iou/{c.name}": c.iou for c in self.last.per_class}})
         if better:
@@ -256,6 +259,7 @@ class _Training:
         score = f"mIoU {self.last.miou:.4f}, aAcc {self.last.aacc:.4f}{' (best)' if better else ''}"
         note = f"iteration {step.iteration}: {score}"
         self.progress(Progress("train", step.iteration, self._iterations, "it", message=note))
+        return better
 
     def _save(self) -> None:
         """The network as it is, and all that is needed to go on from here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.distributed import Group
 from segformer_cli.engine.loading import build_model, start_from
 from segformer_cli.engine.training.trainer import Decisions
+from segformer_cli.errors import SegFormerError
 from segformer_cli.model.checkpoint import ModelConfig, load_checkpoint, network_from
 from segformer_cli.model.header import IMAGENET_MEAN, IMAGENET_STD
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.resize import NATIVE
-from segformer_cli.workflows.planning import CROP, TrainingPlan
+from segformer_cli.settings import written_as_yaml
+from segformer_cli.workflows.defaults import CROP
+from segformer_cli.workflows.planning import TrainingPlan
+from segformer_cli.workflows.resuming import FREE
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.step_cost import PREFETCHED, crops_a_step
 
@@ -36,11 +40,31 @@ def model_of(run: Run, config: TrainConfig) -> SegFormer:
 
 
 def agreed_parts(planned: TrainingPlan, group: Group) -> TrainingPlan:
-    """The plan with as many parts of a step as the process needs whose memory is smallest: they meet in each."""
+    """The plan with as many parts of a step as the process needs whose memory is smallest: they meet in each.
+
+    Raises:
+        SegFormerError: the processes plan different trainings.
+    """
+    _refuse_other_plans(group.gathered(planned.config))
     parts = max(group.gathered(planned.config.accumulate))
     if planned.run is not None:
         parts = _shared_out(parts, planned.config, group)
     return dataclasses.replace(planned, config=dataclasses.replace(planned.config, accumulate=parts))
+
+
+def _refuse_other_plans(configs: Sequence[TrainConfig]) -> None:
+    """An error where one process fetched weights, or counted classes, and another could not, or found others."""
+    ours = configs[0]
+    for rank, theirs in enumerate(configs):
+        for field in dataclasses.fields(TrainConfig):
+            one, other = getattr(ours, field.name), getattr(theirs, field.name)
+            if one != other and field.name not in FREE | {"accumulate"}:
+                raise SegFormerError(
+                    f"processes plan different trainings: {field.name} is {written_as_yaml(one)} in process 0, "
+                    f"{written_as_yaml(other)} in process {rank}",
+                    where=f"process {rank}",
+                    hint="every process must find the same data and weights, and be given the same settings",
+                )
 
 
 def decisions_of(
@@ -100,7 +124,7 @@ def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: i
         config.seed,
         start=start,
         share=(group.rank, group.size),
-        shown=None if statistics is None else statistics.pictures_showing(),
+        shown=statistics.pictures_showing() if statistics is not None and config.sampling == "rare" else None,
     )
     workers = config.workers or 0
     loader: DataLoader[Any] = DataLoader(

@@ -34,11 +34,13 @@ def test_no_more_is_free_than_the_machine_has(tmp_path: Path, monkeypatch: pytes
     left = free_bytes(CPU)
     assert left is not None
     assert 0 < left < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, text in {"max": "1000\n", "current": "400\n", "none": "max\n"}.items():
+    files = {"max": "1000\n", "current": "400\n", "none": "max\n", "memory.stat": "anon 250\ninactive_file 150\n"}
+    for name, text in files.items():
         (tmp_path / name).write_text(text)
-    limit, used, none = (str(tmp_path / name) for name in ("max", "current", "none"))
-    monkeypatch.setattr(memory, "_GROUPS", ((none, used), (limit, used), (str(tmp_path / "absent"), used)))
-    assert free_bytes(CPU) == 600
+    monkeypatch.setattr(memory, "_CONTROL", tmp_path)
+    groups = ("none", "current", "inactive_file"), ("max", "current", "inactive_file"), ("absent", "current", "")
+    monkeypatch.setattr(memory, "_GROUPS", groups)
+    assert free_bytes(CPU) == 1000 - (400 - 150)
 
 
 def test_a_device_that_does_not_tell_is_none() -> None:

@@ -6,18 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
-from segformer_cli.config import TrainConfig
+from segformer_cli.config import EvalConfig, TrainConfig
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.sample import write_sample
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
-from segformer_cli.errors import SegFormerError, UsageError
+from segformer_cli.errors import Interrupted, SegFormerError, UsageError
 from segformer_cli.workflows import training
+from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.runs import Run
 
 TIMES = ("seconds", "wait_s", "elapsed_s")
@@ -226,6 +228,41 @@ def test_a_loss_that_is_no_number_goes_back_to_the_last_state_and_on_with_other_
     )
     assert rows[:4] == logged(whole)[:4]
     assert next(row for row in rows if row.get("iteration") == 5) != logged(whole)[4]
+
+
+def test_a_run_that_goes_back_keeps_no_best_of_the_steps_it_takes_anew(
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging(5, 1, monkeypatch)
+    config = tiny(scenes, tmp_path / "run", eval_every=1, checkpoint_every=4, ema=0.0)
+    result = training.train(config)
+    checkpoint = str(Run(tmp_path / "run").checkpoint("best"))
+    best = evaluate(EvalConfig(weights=checkpoint, data=scenes, device="cpu"))
+    assert best.miou == pytest.approx(result.best_miou, abs=1e-6)
+
+
+def test_a_stop_before_the_first_step_can_be_gone_on_with(
+    scenes: str, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Training, "_is_over", property(lambda self: self.trainer.iteration >= 8))
+        patch.setattr("segformer_cli.workflows.training.stop_asked", lambda: nullcontext(lambda: True))
+        with pytest.raises(Interrupted, match="stopped after iteration 0 of 8"):
+            training.train(tiny(scenes, run))
+    training.train(TrainConfig(resume=True, out=str(run)))
+    assert same_weights(run, whole)
+
+
+def test_a_log_that_a_loss_of_power_damaged_is_read_as_far_as_it_goes(
+    scenes: str, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    stopped_after(5, tiny(scenes, run), monkeypatch)
+    with (run / "log.jsonl").open("a") as log:
+        log.write("\0\0\0\0\n{}\n[1]\n")
+    training.train(TrainConfig(resume=True, out=str(run)))
+    assert logged(run) == logged(whole)
 
 
 def test_a_loss_that_stays_no_number_ends_the_run_and_says_where(

@@ -6,6 +6,7 @@ On a CPU it does not (B0 at 256x256: more than twice the time, minutes to compil
 from __future__ import annotations
 
 import copy
+import math
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -13,6 +14,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from segformer_cli.engine.device import forked_draws
+from segformer_cli.engine.memory import lacks_memory
+from segformer_cli.engine.timing import wait_for
 from segformer_cli.engine.training.criterion import Criterion
 from segformer_cli.model.segformer import SegFormer
 
@@ -25,10 +29,10 @@ GAIN = 0.97
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of a step as it is and compiled, and what the compiling itself took; `fault` where it failed."""
+    """Seconds of a step as it is and compiled, and what the compiling itself took; `fault` says why it is not known."""
 
     plain_s: float
-    compiled_s: float = float("inf")
+    compiled_s: float = math.inf
     compiling_s: float = 0.0
     fault: str | None = None
 
@@ -39,14 +43,14 @@ class Comparison:
 
     def __str__(self) -> str:
         if self.fault is not None:
-            return f"compiling failed ({self.fault})"
+            return self.fault
         return f"a step takes {self.plain_s:.3g} s, compiled {self.compiled_s:.3g} s"
 
 
 def compared(
     model: SegFormer, criterion: Criterion, images: Tensor, targets: Tensor, device: torch.device, dtype: torch.dtype
 ) -> Comparison:
-    """Both ways of one step's passes, on a copy of the network.
+    """Both ways of one step's passes, on a copy of the network; a fault where there is no memory for that.
 
     Args:
         images: (B, C, H, W), normalised, as many as pass the network at once.
@@ -54,27 +58,39 @@ def compared(
     """
     network = copy.deepcopy(model).train()
     batch = images.to(device), targets.to(device)
-    with torch.random.fork_rng():
-        plain = min(_seconds(network, criterion, *batch, dtype) for _ in range(TRIES))
-        began = time.perf_counter()
+    plain = math.inf
+    with forked_draws(device):
         try:
+            plain = min(_seconds(network, criterion, *batch, device, dtype) for _ in range(TRIES))
+            began = time.perf_counter()
             compiled = cast(nn.Module, torch.compile(network))
-            _seconds(compiled, criterion, *batch, dtype)
+            _seconds(compiled, criterion, *batch, device, dtype)
             compiling = time.perf_counter() - began
-            least = min(_seconds(compiled, criterion, *batch, dtype) for _ in range(TRIES))
-        except Exception as error:      # a compiler that is missing or at fault; the plain network runs all the same
-            return Comparison(plain, fault=f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
+            least = min(_seconds(compiled, criterion, *batch, device, dtype) for _ in range(TRIES))
+        except Exception as error:
+            if lacks_memory(error):     # a training makes its parts smaller then, and needs no copy of the network
+                return Comparison(plain, fault="memory is not enough to measure a compiled step")
+            if plain == math.inf:
+                raise
+            # A compiler that is missing or at fault; the plain network runs all the same.
+            first = (str(error).splitlines() or [""])[0][:120]
+            return Comparison(plain, fault=f"compiling failed ({type(error).__name__}: {first})")
     return Comparison(plain, least, compiling)
 
 
-def _seconds(network: nn.Module, criterion: Criterion, images: Tensor, targets: Tensor, dtype: torch.dtype) -> float:
-    if images.is_cuda:
-        torch.cuda.synchronize()
+def _seconds(
+    network: nn.Module,
+    criterion: Criterion,
+    images: Tensor,
+    targets: Tensor,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> float:
+    wait_for(device)
     began = time.perf_counter()
-    with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         logits = network(images)
     criterion(logits, targets).backward()  # type: ignore[no-untyped-call]
     network.zero_grad(set_to_none=True)
-    if images.is_cuda:
-        torch.cuda.synchronize()
+    wait_for(device)
     return time.perf_counter() - began

@@ -138,13 +138,15 @@ class _InStrips(torch.autograd.Function):
                 (slope,) = torch.autograd.grad(value, source)
             total += value.detach()
             gradient[place.source] += slope
-        ctx.save_for_backward(gradient.to(logits.dtype))
+        # In full: of half precision's numbers most are 0 before the scaler's factor, which comes in `backward`.
+        ctx.save_for_backward(gradient)
+        ctx.dtype = logits.dtype
         return total
 
     @staticmethod
     def backward(ctx: Any, *above: Any) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * above[0], None, None, None, None
+        return (gradient * above[0]).to(ctx.dtype), None, None, None, None
 
 
 @dataclass(frozen=True)

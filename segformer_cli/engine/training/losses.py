@@ -91,7 +91,9 @@ class Focal:
 
     def _sum(self, strip: Strip) -> Tensor:
         surprise = _surprise(strip, self.ignore_index)
-        modulated = (-torch.expm1(-surprise)) ** self.gamma * surprise
+        # Where a pixel is sure, a power below 1 has no slope.
+        doubt = (-torch.expm1(-surprise)).clamp_min(torch.finfo(surprise.dtype).eps)
+        modulated = doubt**self.gamma * surprise
         return (modulated * _weight_of(strip, self.weights)).sum()
 
 

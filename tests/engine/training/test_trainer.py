@@ -227,3 +227,25 @@ def test_half_precision_is_tried_on_the_first_crops_and_left_where_it_does_not_d
     assert again.decisions.dtype == torch.float32
     assert again.state()["decisions"]["dtype"] == "float32"
     assert "training goes on in float32" in heard[0]
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_a_gradient_that_is_no_number_leaves_the_weights_alone(clip_norm: float | None) -> None:
+    trainer = trainer_of(clip_norm=clip_norm)
+    before = {name: tensor.clone() for name, tensor in trainer.model.named_parameters()}
+    next(trainer.model.parameters()).register_hook(lambda slope: slope * float("nan"))
+    with pytest.raises(Diverged, match="the gradient's norm became nan at iteration 1"):
+        trainer.step(*batch())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.model.named_parameters())
+    assert trainer.iteration == 0
+
+
+def test_memory_that_is_not_enough_for_the_optimiser_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = trainer_of()
+
+    def hungry(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
+
+    monkeypatch.setattr(trainer.optimizer, "step", hungry)
+    with pytest.raises(SegFormerError, match="memory is not enough for the optimiser's moments"):
+        trainer.step(*batch())
