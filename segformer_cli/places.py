@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import struct
 import tarfile
@@ -237,6 +238,15 @@ def changed_at(place: Place) -> tuple[int, int]:
 def bytes_of(place: Place) -> int:
     """The size of a file."""
     return place.size() if isinstance(place, ArchivePath) else place.stat().st_size
+
+
+def sha256_of(file: Path) -> str:
+    """The hash of what a file holds, in hex."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _content(archive: Path) -> _Archive:

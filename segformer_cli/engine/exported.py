@@ -15,7 +15,7 @@ from segformer_cli.export.formats import Format, format_of
 from segformer_cli.export.trust import refuse_unknown
 from segformer_cli.export.verify import Verification, verification_to_json
 from segformer_cli.model.header import ModelConfig, config_from_json, config_to_json
-from segformer_cli.model.hub import sha256_of
+from segformer_cli.places import sha256_of
 from segformer_cli.resize import ALIGN
 
 

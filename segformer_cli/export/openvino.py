@@ -21,6 +21,7 @@ from segformer_cli.errors import EnvironmentLacksError, WeightsError
 from segformer_cli.export import onnx
 from segformer_cli.export.exportable import NOT_OURS, Exportable, Network
 from segformer_cli.export.extras import needed
+from segformer_cli.places import sha256_of
 
 META = "segformer"
 
@@ -28,6 +29,7 @@ _KEPT = 4
 """Shapes that a graph is kept compiled for."""
 
 _PRECISION = "segformer_precision"
+_HASH = "bin_sha256"
 
 
 def write(what: Exportable, path: Path) -> None:
@@ -83,12 +85,12 @@ def features(path: Path) -> Callable[[Tensor], list[Tensor]]:
 
 
 def add_metadata(path: Path, metadata: Mapping[str, object]) -> None:
-    """The .xml with its meaning in it; graph and weights stay as they are."""
+    """The .xml with its meaning in it, and the hash of the .bin; graph and weights stay as they are."""
     tree = ElementTree.parse(path)
     info = tree.getroot().find("rt_info")
     if info is None:
         info = ElementTree.SubElement(tree.getroot(), "rt_info")
-    ElementTree.SubElement(info, META, {"value": json.dumps(metadata)})
+    ElementTree.SubElement(info, META, {"value": json.dumps({**metadata, _HASH: sha256_of(path.with_suffix(".bin"))})})
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
@@ -120,6 +122,11 @@ def _read(path: Path) -> Any:
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise WeightsError(f"{path.name} has no weights beside it", where=str(weights), hint="copy both files")
+    if _recorded_hash(path) not in (None, sha256_of(weights)):
+        raise WeightsError(
+            f"{weights.name} is not what {path.name} was written with", where=str(weights),
+            hint="it is damaged or another's: copy both files again",
+        )
     try:
         return openvino.Core().read_model(path, weights)
     except RuntimeError as error:
@@ -128,6 +135,15 @@ def _read(path: Path) -> Any:
             where=f"{path} and {weights}",
             hint="one may be cut off: copy both again",
         ) from error
+
+
+def _recorded_hash(path: Path) -> str | None:
+    """Of the .bin as it was written; None where the file does not say, as before its meaning is in it."""
+    try:
+        found = read_metadata(path).get(_HASH)
+    except WeightsError:
+        return None
+    return None if found is None else str(found)
 
 
 def _precision(model: Any) -> str:

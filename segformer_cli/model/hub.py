@@ -21,6 +21,7 @@ from typing import Any
 
 from segformer_cli.errors import EnvironmentLacksError, SegFormerError, WeightsError
 from segformer_cli.model.named_weights import CONFIG, NAMED_WEIGHTS, PREPROCESSOR, NamedWeights, find, guess
+from segformer_cli.places import sha256_of
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -237,15 +238,6 @@ def _verified(file: Path, weights: NamedWeights, hub_hash: str | None) -> Path:
     with suppress(OSError):  # a cache that cannot be written to: the file is hashed again next time
         _seal_of(file).write_text(seal, encoding="ascii")
     return file.parent
-
-
-def sha256_of(file: Path) -> str:
-    """The hash by which files of weights are published, in hex."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _seal_of(file: Path) -> Path:

@@ -18,9 +18,9 @@ from segformer_cli.errors import UsageError, WeightsError, did_you_mean
 from segformer_cli.model.checkpoint import Checkpoint, network_from, save_checkpoint
 from segformer_cli.model.formats import huggingface, mmseg, official, smp
 from segformer_cli.model.header import ModelConfig
-from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MixTransformer, SegFormer
 from segformer_cli.model.variants import get_variant
+from segformer_cli.places import sha256_of
 from segformer_cli.progress import ProgressListener, ignore_progress
 from segformer_cli.resize import SizePolicy
 

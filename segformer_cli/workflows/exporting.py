@@ -31,8 +31,8 @@ from segformer_cli.export.verify import Verification, verification_to_json
 from segformer_cli.model import multiply_adds
 from segformer_cli.model.graph_forms import with_convolutional_head
 from segformer_cli.model.header import ModelConfig
-from segformer_cli.model.hub import sha256_of
 from segformer_cli.model.segformer import MIN_SIDE, SegFormer
+from segformer_cli.places import sha256_of
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.resize import ALIGN, NATIVE, exact_size
 from segformer_cli.settings import checked
