@@ -180,16 +180,8 @@ def _cross_validate(settings: TrainConfig, run: Run | None, console: Console, dr
         return
     console.say(str(plan))
     result = folds.cross_validate(plan, console.progress)
-    spreads = "best_miou", "last_miou", "iou"
     console.done(
-        {key: value for key, value in vars(result).items() if key not in spreads}
-        | {
-            "best_miou": result.best_miou.mean,
-            "best_miou_deviation": result.best_miou.deviation,
-            "last_miou": result.last_miou.mean,
-            "last_miou_deviation": result.last_miou.deviation,
-            "iou": result.iou,
-        },
+        result.to_json(),
         artifacts=[result.run, result.report],
         summary=f"{result.run}: best mIoU {result.best_miou} over {len(result.folds)} folds "
         f"({', '.join(f'{fold.best_miou:.4f}' for fold in result.folds)}); {provenance(result.licence)}",

@@ -1,4 +1,4 @@
-"""Settings that depend on data, start and machine: what is put in their place, and what a word such as auto comes to."""
+"""Settings that depend on data, start and machine: what stands in their place, and what auto and imagenet stand for."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from segformer_cli.workflows.planning import TrainingPlan, plan
 from segformer_cli.workflows.resuming import FREE, continued
 from segformer_cli.workflows.run_facts import run_facts
 from segformer_cli.workflows.run_list import validations
-from segformer_cli.workflows.runs import REPORT, Run, is_finished
+from segformer_cli.workflows.runs import DATA, REPORT, Run, is_finished
 from segformer_cli.workflows.training import train
 
 IOU = "iou/"
@@ -84,6 +84,13 @@ class CrossValidation:
     seconds: float
     licence: str | None
     report: str
+
+    def to_json(self) -> dict[str, object]:
+        """The fields as plain values, each spread of the scores as its mean and its deviation."""
+        found = {key: value for key, value in vars(self).items() if key not in ("best_miou", "last_miou")}
+        for name, spread in (("best_miou", self.best_miou), ("last_miou", self.last_miou)):
+            found |= {name: spread.mean, f"{name}_deviation": spread.deviation}
+        return found
 
 
 @dataclass(frozen=True)
@@ -230,7 +237,7 @@ def _read(folder: Path, number: int) -> Fold:
     """What came of a fold, from the files of its run."""
     rows = validations(folder)
     best = max(rows, key=lambda row: -math.inf if math.isnan(row["miou"]) else row["miou"])
-    images = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    images = json.loads((folder / DATA).read_text(encoding="utf-8"))
     return Fold(
         fold=number,
         run=str(folder),

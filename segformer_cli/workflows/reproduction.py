@@ -16,7 +16,7 @@ from segformer_cli.model.checkpoint import load_checkpoint
 from segformer_cli.progress import ProgressListener, ignore_progress
 from segformer_cli.settings import resolve, written_as_yaml
 from segformer_cli.workflows.planning import TrainingPlan, plan
-from segformer_cli.workflows.run_list import CONFIG, LOG, is_finished, validations
+from segformer_cli.workflows.run_list import CONFIG, is_finished, steps, validations
 from segformer_cli.workflows.runs import DATA, ENVIRONMENT, Run, environment, fingerprint, weights_fingerprint
 from segformer_cli.workflows.training import train
 
@@ -290,11 +290,8 @@ def _refuse_other_settings(out: Path, differences: tuple[Difference, ...]) -> No
 
 
 def _refuse_other_classes(differences: tuple[Difference, ...]) -> None:
-    for each in differences:
-        then, now = each.then, each.now
-        if (each.of, each.what) != ("data", "train: classes") or not isinstance(then, list) or not isinstance(now, list):
-            continue
-        if len(then) != len(now):
+    for then, now in ((each.then, each.now) for each in differences if each.what == "train: classes"):
+        if isinstance(then, list) and isinstance(now, list) and len(then) != len(now):
             raise UsageError(
                 f"the data has {len(now)} classes, that of the run {len(then)}: their weights cannot be compared",
                 where="-d",
@@ -303,8 +300,7 @@ def _refuse_other_classes(differences: tuple[Difference, ...]) -> None:
 
 
 def _losses(folder: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-    return {row["iteration"]: row["loss"] for row in rows if "loss" in row}
+    return {int(row["iteration"]): row["loss"] for row in steps(folder)}
 
 
 def _best(rows: list[dict[str, float]]) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from segformer_cli.classes import Colour
 from segformer_cli.images import Picture, write_image
@@ -19,7 +17,8 @@ from segformer_cli.reports.axes import Axis, axis, extent
 from segformer_cli.reports.charts import points_of
 from segformer_cli.reports.numerals import numeral, with_unit
 from segformer_cli.reports.parts import Kind, Series
-from segformer_cli.workflows.run_list import LOG, validations
+from segformer_cli.workflows.run_lettering import GREY, INK, PAPER, font
+from segformer_cli.workflows.run_list import steps, validations
 from segformer_cli.workflows.runs import CURVES
 
 Point = tuple[float, float]
@@ -30,7 +29,7 @@ WIDTH, HEIGHT = 960, 250
 LEFT, RIGHT, TOP, BOTTOM = 96, 32, 48, 34
 """Around the axes of a panel: numerals and titles."""
 
-PAPER, INK, GREY, RULE = (255, 255, 255), (40, 40, 40), (110, 110, 110), (225, 225, 225)
+RULE = (225, 225, 225)
 BLUE, PALE, ORANGE = (0, 90, 160), (170, 205, 230), (213, 94, 0)
 
 WINDOW = 25
@@ -66,10 +65,10 @@ class Panel:
 
 def write_curves(folder: Path) -> Picture:
     """curves.png in the folder of a run, (H, W, 3), from its log.jsonl and metrics.csv as they are now."""
-    steps = _steps(folder / LOG)
+    logged = steps(folder)
     scored = [(row["iteration"], row["miou"]) for row in validations(folder) if not math.isnan(row["miou"])]
-    panels = [panel for panel in (_loss(steps), _rate(steps), _miou(scored)) if panel is not None]
-    last = max([step["iteration"] for step in steps] + [at for at, _ in scored], default=1)
+    panels = [panel for panel in (_loss(logged), _rate(logged), _miou(scored)) if panel is not None]
+    last = max([step["iteration"] for step in logged] + [at for at, _ in scored], default=1)
     drawn = [_drawn(panel, last) for panel in panels]
     picture = np.concatenate(drawn) if drawn else np.full((HEIGHT, WIDTH, 3), PAPER, np.uint8)
     write_image(folder / CURVES, picture, force=True)
@@ -89,19 +88,12 @@ def running_median(values: Sequence[float]) -> list[float]:
     return [*beginning, *np.median(windows, axis=1).tolist()]
 
 
-def _steps(path: Path) -> list[dict[str, float]]:
-    """The rows of the log that have a loss, but for a last one that was cut off."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    rows = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [row for row in rows if "loss" in row]
-
-
-def _loss(steps: Sequence[dict[str, float]]) -> Panel | None:
-    if not steps:
+def _loss(rows: Sequence[dict[str, float]]) -> Panel | None:
+    if not rows:
         return None
-    at, losses = [step["iteration"] for step in steps], [step["loss"] for step in steps]
+    at, losses = [row["iteration"] for row in rows], [row["loss"] for row in rows]
     each = _thinned(at, losses)
-    if len(steps) < FEWEST_TO_SMOOTH:
+    if len(rows) < FEWEST_TO_SMOOTH:
         return Panel("loss", (Line(each, BLUE),), 0, max(losses) or 1.0, "number")
     medians = running_median(losses)
     lines = Line(each, PALE, 1), Line(_thinned(at, medians), BLUE)
@@ -110,11 +102,11 @@ def _loss(steps: Sequence[dict[str, float]]) -> Panel | None:
     return Panel(f"loss, and its running median: {numeral(medians[-1], 'number')} now", lines, 0, high or 1.0, "number")
 
 
-def _rate(steps: Sequence[dict[str, float]]) -> Panel | None:
-    if not steps:
+def _rate(rows: Sequence[dict[str, float]]) -> Panel | None:
+    if not rows:
         return None
-    rates = [step["lr"] for step in steps]
-    points = _thinned([step["iteration"] for step in steps], rates)
+    rates = [row["lr"] for row in rows]
+    points = _thinned([row["iteration"] for row in rows], rates)
     return Panel("learning rate of the encoder", (Line(points, BLUE),), 0, max(rates) or 1.0, "number")
 
 
@@ -167,16 +159,11 @@ def _labelled(picture: Picture, title: str, x: Axis, y: Axis, kind: Kind) -> Pic
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     draw.line((LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM), fill=GREY)
-    draw.text((LEFT, TOP // 2), title, fill=INK, font=_font(17), anchor="lm")
+    draw.text((LEFT, TOP // 2), title, fill=INK, font=font(17), anchor="lm")
     unit = " %" if kind == "share" else ""
     for tick in y.ticks:
-        draw.text((LEFT - 10, tick.at), f"{tick.text}{unit}", fill=GREY, font=_font(14), anchor="rm")
+        draw.text((LEFT - 10, tick.at), f"{tick.text}{unit}", fill=GREY, font=font(14), anchor="rm")
     for tick in x.ticks:
         draw.line((tick.at, HEIGHT - BOTTOM, tick.at, HEIGHT - BOTTOM + 4), fill=GREY)
-        draw.text((tick.at, HEIGHT - BOTTOM + 9), tick.text, fill=GREY, font=_font(14), anchor="ma")
+        draw.text((tick.at, HEIGHT - BOTTOM + 9), tick.text, fill=GREY, font=font(14), anchor="ma")
     return np.asarray(canvas, np.uint8)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

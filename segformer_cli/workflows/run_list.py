@@ -103,6 +103,12 @@ def validations(folder: Path) -> list[dict[str, float]]:
     return [{name: float(value or math.nan) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
+def steps(folder: Path) -> list[dict[str, float]]:
+    """The whole rows of log.jsonl that have a loss; none where there is no such file."""
+    path = folder / LOG
+    return [row for row in _rows(path.read_bytes()) if "loss" in row] if path.is_file() else []
+
+
 def _run_folders(folder: Path, depth: int = 0) -> Iterator[Path]:
     """Folders that hold a config.yaml beside what else a run has; what lies in one is part of it."""
     if (folder / CONFIG).is_file() and ((folder / COMMAND).is_file() or (folder / CHECKPOINTS).is_dir()):
@@ -192,11 +198,14 @@ def _last_rows(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = file.read().splitlines()
+            return _rows(file.read())
     except OSError:
         return []
+
+
+def _rows(log: bytes) -> list[dict[str, Any]]:
     rows = []
-    for line in lines:
+    for line in log.splitlines():
         try:
             row = json.loads(line)
         except ValueError:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from segformer_cli.classes import Colour
@@ -21,6 +20,7 @@ from segformer_cli.model.header import ModelConfig
 from segformer_cli.overlay import colour_mask
 from segformer_cli.reports.numerals import numeral, with_unit
 from segformer_cli.reports.thumbnails import error_map
+from segformer_cli.workflows.run_lettering import GREY, INK, PAPER, font
 from segformer_cli.workflows.run_list import PREVIEWS
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.scorecard import Evaluation
@@ -44,7 +44,7 @@ HEAD, TITLES, CAPTION, ROW = 40, 24, 24, 24
 NAMED = 32
 """Classes in the legend; the rest are counted in a last entry."""
 
-PAPER, INK, GREY, RULE = (255, 255, 255), (40, 40, 40), (110, 110, 110), (190, 190, 190)
+RULE = (190, 190, 190)
 IGNORED: Colour = (0, 0, 0)
 
 
@@ -154,11 +154,11 @@ def sheet(
     under = HEAD + TITLES + sum(heights)
     canvas = Image.new("RGB", (width, under + MARGIN + ROW * len(lines) + MARGIN), PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((MARGIN, HEAD // 2 + 4), _cut(heading, width - 2 * MARGIN, 18), fill=INK, font=_font(18), anchor="lm")
+    draw.text((MARGIN, HEAD // 2 + 4), _cut(heading, width - 2 * MARGIN, 18), fill=INK, font=font(18), anchor="lm")
     lefts = [MARGIN + (len(titles) * wide + GAP) * column for column in range(across)]
     for left in lefts:
         for place, title in enumerate(titles):
-            draw.text((left + place * wide, HEAD + TITLES // 2), title, fill=GREY, font=_font(14), anchor="lm")
+            draw.text((left + place * wide, HEAD + TITLES // 2), title, fill=GREY, font=font(14), anchor="lm")
     top = HEAD + TITLES
     for row, height in zip(rows, heights, strict=True):
         for left, group in zip(lefts, row, strict=False):
@@ -170,7 +170,7 @@ def sheet(
 
 def _put(canvas: Image.Image, draw: ImageDraw.ImageDraw, group: Panels, left: int, top: int, wide: int) -> None:
     room = wide * len(group.pictures) - GAP
-    draw.text((left, top + CAPTION // 2), _cut(group.name, room, 13), fill=INK, font=_font(13), anchor="lm")
+    draw.text((left, top + CAPTION // 2), _cut(group.name, room, 13), fill=INK, font=font(13), anchor="lm")
     for place, picture in enumerate(group.pictures):
         canvas.paste(Image.fromarray(picture), (left + place * wide, top + CAPTION))
 
@@ -181,7 +181,7 @@ def _legend_lines(legend: Sequence[tuple[str, Colour]], width: int) -> list[list
     at = width
     for name, colour in legend:
         name = _cut(name, width - 2 * ROW, 14)
-        needs = ROW + int(_font(14).getlength(name)) + ROW // 2
+        needs = ROW + int(font(14).getlength(name)) + ROW // 2
         if at + needs > width + ROW // 2:
             lines.append([])
             at = 0
@@ -196,7 +196,7 @@ def _put_legend(draw: ImageDraw.ImageDraw, lines: Sequence[Sequence[tuple[int, s
             left, middle = MARGIN + at, top + ROW // 2
             edge = colour if colour == PAPER else RULE
             draw.rectangle((left, middle - 7, left + 14, middle + 7), fill=colour, outline=edge)
-            draw.text((left + ROW - 4, middle), name, fill=INK, font=_font(14), anchor="lm")
+            draw.text((left + ROW - 4, middle), name, fill=INK, font=font(14), anchor="lm")
         top += ROW
 
 
@@ -233,12 +233,7 @@ def _thin_out(run: Run, best_iteration: int) -> None:
 def _cut(text: str, width: int, size: int) -> str:
     """The text, or as much of its end as there is room for: names of pictures differ there."""
     def fits(start: int) -> bool:
-        return _font(size).getlength("…" + text[start:] if start else text) <= width
+        return font(size).getlength("…" + text[start:] if start else text) <= width
 
     start = bisect_left(range(len(text)), True, key=fits)
     return "…" + text[start:] if start else text
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

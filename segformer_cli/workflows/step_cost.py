@@ -66,7 +66,7 @@ def machines(nnodes: str) -> tuple[int, int]:
     parts = nnodes.split(":")
     counts = [int(part) for part in parts if part.isdecimal()]
     if len(counts) != len(parts) or len(counts) > 2 or not 1 <= counts[0] <= counts[-1]:
-        raise UsageError(f"nnodes is {nnodes!r}", hint="--nnodes 2: so many machines; --nnodes 2:4: at least 2, at most 4")
+        raise UsageError(f"nnodes is {nnodes!r}", hint="--nnodes 2: two machines; --nnodes 2:4: at least 2, at most 4")
     return counts[0], counts[-1]
 
 

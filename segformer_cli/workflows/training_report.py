@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from pathlib import Path
 
@@ -34,7 +32,7 @@ from segformer_cli.reports.thumbnails import (
 from segformer_cli.workflows.evaluation_report import class_table
 from segformer_cli.workflows.planning import TrainingPlan
 from segformer_cli.workflows.run_facts import run_facts
-from segformer_cli.workflows.runs import REPORT
+from segformer_cli.workflows.run_list import REPORT, steps, validations
 from segformer_cli.workflows.scorecard import Evaluation
 
 SHOWN = 4
@@ -53,7 +51,7 @@ def write_training_report(
     images_per_s: float,
 ) -> Path:
     """report.html in the folder of a run, from what lies there and from the weights as they are now."""
-    rows = _validations(folder / "metrics.csv")
+    rows = validations(folder)
     parts: list[Part] = [
         Headline("best mIoU in validation", best.miou, best.protocol),
         Figures(
@@ -64,7 +62,7 @@ def write_training_report(
                 Figure("images a second", images_per_s, "number"),
             )
         ),
-        SideBySide((_loss(folder / "log.jsonl"), _scores(rows)), title="How it went"),
+        SideBySide((_loss(steps(folder)), _scores(rows)), title="How it went"),
     ]
     if len(rows) > 1:
         parts.append(_hard_classes(rows, best))
@@ -83,16 +81,8 @@ def write_training_report(
     return write_page(folder / REPORT, Page(title, tuple(parts), footer=f"segformer {__version__}"), force=True)
 
 
-def _validations(path: Path) -> list[dict[str, float]]:
-    with path.open(encoding="utf-8") as file:
-        return [{name: float(value or math.nan) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _loss(path: Path) -> LineChart:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    steps = [row for row in rows if "loss" in row]
-    at = [step["iteration"] for step in steps]
-    losses = Series("loss", at, [step["loss"] for step in steps])
+def _loss(rows: list[dict[str, float]]) -> LineChart:
+    losses = Series("loss", [row["iteration"] for row in rows], [row["loss"] for row in rows])
     return LineChart((losses,), "iteration", "loss", title="Loss", x_kind="count", y_kind="number")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from segformer_cli.app import main
 from segformer_cli.data.sample import write_sample
 from segformer_cli.workflows.runs import Run
 
@@ -71,6 +73,38 @@ def test_two_devices_train_as_one_does_and_speak_with_one_voice(scenes: Path, tm
     # In float32 Adam makes much of gradients near 0: single weights differ (in float64: engine/training).
     ours, theirs = (run.load_state()["trainer"]["model"] for run in (two, one))
     assert all((ours[name] - theirs[name]).abs().float().mean() < 2e-4 for name in theirs)
+
+
+def test_two_machines_train_together_where_they_are_told_to_meet(scenes: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{probe.getsockname()[1]}"
+    both = [
+        started(scenes, tmp_path, *EXACT, "--nnodes", "2", "--rdzv-endpoint", meeting, "--set", "eval_limit=1")
+        for _ in range(2)
+    ]
+    ends = [finished(each) for each in both]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert len(losses(tmp_path / "run")) == 4
+    (said,) = [out for _, out, _ in ends if out]        # of one run, not of two beside each other
+    assert json.loads(said)["results"]["iterations"] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--nnodes", "two"), "error: nnodes is 'two'"),
+        (("--nnodes", "3:2", "--devices", "2"), "error: nnodes is '3:2'"),
+        (("--nnodes", "2"), "hint:  --rdzv-endpoint HOST:PORT"),
+    ],
+)
+def test_machines_without_number_or_meeting_place_are_a_wrong_usage(
+    options: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *options]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_process_that_is_killed_ends_all_with_one_error_and_another_number_of_devices_goes_on(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from segformer_cli.engine.distributed import Group, own_device, process_group
-from segformer_cli.errors import DataError
+from segformer_cli.errors import DataError, EnvironmentLacksError
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,12 +48,19 @@ def test_alone_an_error_is_raised_as_it_is() -> None:
 
 
 def test_a_process_takes_the_gpu_of_its_own_number_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert own_device(torch.device("cuda")) == torch.device("cuda:3")
     assert own_device(torch.device("cuda:1")) == torch.device("cuda:1")
     assert own_device(torch.device("cpu")) == torch.device("cpu")
     monkeypatch.delenv("LOCAL_RANK")
     assert own_device(torch.device("cuda")) == torch.device("cuda")
+    assert current == [torch.device("cuda:3"), torch.device("cuda:1")]
+    monkeypatch.setenv("LOCAL_RANK", "4")
+    with pytest.raises(EnvironmentLacksError, match="process 4 of this machine has no GPU of its own: 4 are here"):
+        own_device(torch.device("cuda"))
 
 
 TWO = """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from segformer_cli.errors import SegFormerError
-from segformer_cli.workflows.claims import LOCK, claimed, is_claimed
+from segformer_cli.workflows import claims
+from segformer_cli.workflows.claims import LOCK, PATIENCE_S, _lock, claimed, is_claimed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 HOLD = """
@@ -65,3 +68,37 @@ def test_where_nothing_can_be_made_the_reason_is_said(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
     with pytest.raises(SegFormerError, match="cannot write"), claimed(tmp_path / "run" / "unfinished"):
         pass
+
+
+def test_who_only_looks_keeps_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    looking = os.open(tmp_path / LOCK, os.O_RDONLY)
+    assert _lock(looking, alone=False)
+    assert not is_claimed(tmp_path)                     # two may look at a time
+    timer = threading.Timer(PATIENCE_S / 5, os.close, [looking])
+    timer.start()
+    with claimed(tmp_path):
+        timer.join()
+        assert is_claimed(tmp_path)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lock_that_goes_before_it_is_had_keeps_others_out_all_the_same(
+    replaced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, times = claims._opened, []
+
+    def late(folder: Path) -> int:
+        """Opens the file, which at first its last owner then takes away; and somebody else may begin anew."""
+        handle = opened(folder)
+        times.append(handle)
+        if len(times) == 1:
+            (folder / LOCK).unlink()
+            if replaced:
+                (folder / LOCK).touch()
+        return handle
+
+    monkeypatch.setattr(claims, "_opened", late)
+    with claimed(tmp_path / "run"):
+        assert is_claimed(tmp_path / "run")
+    assert len(times) == 2

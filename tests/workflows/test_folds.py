@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from segformer_cli.engine.training.trainer import Step, Trainer
 from segformer_cli.errors import DataError, Interrupted, SegFormerError, UsageError
 from segformer_cli.workflows import folds, planning, training
 from segformer_cli.workflows.run_list import validations
+
+ROOT = Path(__file__).parents[2]
 
 
 def put_data(root: Path, splits: dict[str, int]) -> str:
@@ -101,6 +106,9 @@ def test_folds_leave_a_run_each_and_their_mean_and_spread(data: str, tmp_path: P
     assert result.best_miou.deviation == pytest.approx((sum((each - mean) ** 2 for each in best) / 2) ** 0.5)
     assert result.last_miou.mean == pytest.approx(sum(last) / 3)
     assert set(result.iou) == {"class_0", "class_1", "class_2"}
+    plain = result.to_json()
+    assert (plain["best_miou"], plain["best_miou_deviation"]) == (result.best_miou.mean, result.best_miou.deviation)
+    assert set(plain) == set(vars(result)) | {"best_miou_deviation", "last_miou_deviation"}
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert f"{100 * mean:.2f}" in page and "3 folds" in page
     with pytest.raises(SegFormerError, match="is finished"):
@@ -205,3 +213,32 @@ def test_the_fold_of_a_run_is_stored_with_its_settings(data: str, tmp_path: Path
     config = (tmp_path / "run" / "fold_2" / "config.yaml").read_text()
     assert "folds: 2" in config and "fold: 2" in config and "class_weights: auto" not in config
     assert json.loads((tmp_path / "run" / "fold_2" / "data.json").read_text())["val"]["images"] == 3
+
+
+TWO = """
+import sys
+from segformer_cli.config import TrainConfig
+from segformer_cli.errors import SegFormerError
+from segformer_cli.workflows.folds import FoldsPlan, cross_validate
+
+try:
+    cross_validate(FoldsPlan(TrainConfig(folds=2, out=sys.argv[1]), 1, None))
+except SegFormerError as error:
+    print(error.message)
+"""
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_each_of_several_processes(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "held.txt").touch()
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-c", TWO, str(tmp_path / "run")]
+    both = [
+        subprocess.Popen(line, env={**common, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    said = [each.communicate(timeout=120)[0] for each in both]
+    assert said == [f"{tmp_path / 'run'} exists already\n"] * 2

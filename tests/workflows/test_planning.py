@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from segformer_cli.app import main
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.class_statistics import STATISTICS, count_classes
 from segformer_cli.data.layouts.detect import open_data
@@ -24,7 +26,9 @@ from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError
 from segformer_cli.model.checkpoint import save_checkpoint
 from segformer_cli.progress import Progress
 from segformer_cli.settings import presets, resolve
-from segformer_cli.workflows import planning, training
+from segformer_cli.workflows import defaults, planning, training
+from segformer_cli.workflows.recipe import criterion_of, recipe_of
+from segformer_cli.workflows.step_cost import StepCost, crops_in_turn
 from tests.conftest import RandomCheckpoint
 
 PAPER = [name for name in presets() if resolve(TrainConfig, preset=name).weights == "imagenet"]
@@ -73,10 +77,10 @@ def test_iterations_are_80_epochs_at_least_1000_at_most_40000(images: int, batch
     pairs = (Pair("a", Path("a.png"), Path("a.png")),) * images
     split = Split("train", "own", Path(), ("a", "b"), ((0, 0, 0),) * 2, 255, identity_ids(2, 255), pairs)
     config = TrainConfig(batch_size=batch_size, crop_size=(32, 32))
-    found = planning._filled(config, split, torch.device("cpu"), False, None)
+    found = defaults.filled(config, split, torch.device("cpu"), False, None)
     assert found.iterations == min(max(80 * images // batch_size, 1000), 40_000)
     given_epochs = dataclasses.replace(config, epochs=2.5)
-    found = planning._filled(given_epochs, split, torch.device("cpu"), False, None)
+    found = defaults.filled(given_epochs, split, torch.device("cpu"), False, None)
     assert (found.iterations, found.epochs) == (max(1, round(2.5 * images / batch_size)), None)
 
 
@@ -91,14 +95,14 @@ def test_rates_follow_from_the_start_and_the_batch(
     assert planning.plan(tiny(scenes, weights=path, batch_size=16)).config.lr == pytest.approx(6e-5)
     stated = planning.plan(tiny(scenes, weights=path, lr=0.5, head_lr_multiplier=0.0)).config
     assert (stated.lr, stated.head_lr_multiplier) == (0.5, 0.0)
-    assert planning.recipe_of(started).lr == started.lr
+    assert recipe_of(started).lr == started.lr
 
 
 def test_the_crop_is_that_of_pictures_in_the_middle_up_to_512(tmp_path: Path) -> None:
     sizes = [(500, 40), (70, 90), (70, 600), (75, 95), (70, 90)]
-    assert planning._crop_for(open_data(of_sizes(tmp_path / "small", *sizes), "all")) == (96, 96)
+    assert defaults.crop_for(open_data(of_sizes(tmp_path / "small", *sizes), "all")) == (96, 96)
     large = open_data(of_sizes(tmp_path / "large", (600, 700)), "all")
-    assert planning._crop_for(large) == (512, 512)
+    assert defaults.crop_for(large) == (512, 512)
 
 
 def test_the_start_that_was_found_is_stored_with_the_settings(
@@ -163,8 +167,8 @@ def test_a_paper_preset_starts_from_imagenet_or_says_how_to_do_without(
 
 def test_a_paper_preset_trains_with_the_optimiser_of_the_released_code(scenes: str) -> None:
     flags = {"weights": "none", "data": scenes, "crop_size": "32", "batch_size": "1", "device": "cpu"}
-    recipe = planning.recipe_of(planning.plan(resolve(TrainConfig, preset="ade20k-512", flags=flags)).config)
-    criterion = planning.criterion_of(TrainConfig(), 255, 2)
+    recipe = recipe_of(planning.plan(resolve(TrainConfig, preset="ade20k-512", flags=flags)).config)
+    criterion = criterion_of(TrainConfig(), 255, 2)
     trainer = Trainer(build_model("b0", num_classes=2), criterion, recipe, torch.device("cpu"))
     found = {group["name"]: (group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups}
     assert found == {
@@ -185,10 +189,17 @@ def test_class_weights_are_counted_told_and_stored(scenes: str) -> None:
     assert [step.done for step in heard if step.stage == "classes"] == [1, 2, 3, 4]
     lightest = min(range(19), key=lambda index: weights[index])
     assert f", {planned.train.class_names[lightest]} {weights[lightest]:.2f}\n" in str(planned)
-    criterion = planning.criterion_of(planned.config, 255, 19)
+    criterion = criterion_of(planned.config, 255, 19)
     assert criterion.weights is not None and tuple(criterion.weights.tolist()) == pytest.approx(weights)
     with pytest.raises(ValueError, match="puts numbers in its place"):
-        planning.criterion_of(tiny(scenes, class_weights="auto"), 255, 19)
+        criterion_of(tiny(scenes, class_weights="auto"), 255, 19)
+
+
+def test_class_weights_are_a_flag_too(scenes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["-d", scenes, "-w", "none", "--crop-size", "32", "-j", "0", "--device", "cpu", "--dry-run", "--json"]
+    assert main(["train", *line, "--class-weights", "auto"]) == 0
+    found = json.loads(capsys.readouterr().out)["results"]["config"]["class_weights"]
+    assert found == list(defaults.counted_weights(count_classes(open_data(scenes, "train"))))
 
 
 def test_few_class_weights_are_told_one_by_one(tmp_path: Path) -> None:
@@ -270,3 +281,53 @@ def test_bce_of_two_classes_is_planned(tmp_path: Path) -> None:
     mask[:10] = 1
     planned = planning.plan(tiny(put_own(tmp_path / "own", mask, mask, mask, mask), loss="bce + dice"))
     assert len(planned.train.class_names) == 2
+
+
+def test_the_time_of_a_plan_is_that_of_a_gpus_own_crops_and_of_all_that_share_a_cpu(
+    scenes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    config = TrainConfig(batch_size=9, devices=2)
+    assert [crops_in_turn(config, device) for device in (gpu, cpu)] == [5, 9]
+    of_two = dataclasses.replace(config, nnodes="2")
+    assert [crops_in_turn(of_two, device) for device in (gpu, cpu)] == [3, 6]
+    monkeypatch.setenv("WORLD_SIZE", "2")       # each process has measured on its part of the cores
+    assert [crops_in_turn(config, device) for device in (gpu, cpu)] == [5, 5]
+    monkeypatch.setattr(planning, "measured_step", lambda *arguments, **more: StepCost(1.5, None, 0, 0))
+    assert planning.plan(tiny(scenes, batch_size=9)).seconds_per_step == 7.5
+
+
+def test_processes_divide_the_readers_but_those_of_srun_have_cores_of_their_own(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segformer_cli.engine.device.cores", lambda: 16)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert [defaults.readers_of(TrainConfig(devices=count)) for count in (1, 2, 8, 16)] == [8, 7, 1, 0]
+    assert defaults.readers_of(TrainConfig(devices=8, workers=3)) == 3
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert defaults.readers_of(TrainConfig()) == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert defaults.readers_of(TrainConfig()) == 3
+
+
+def test_what_makes_cuda_the_same_each_time_is_set_before_a_step_is_measured(
+    scenes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    seen = []
+    step = Trainer.step
+
+    def noted(self: Trainer, *batch: torch.Tensor) -> Step:
+        seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        return step(self, *batch)
+
+    monkeypatch.setattr(Trainer, "step", noted)
+    planning.plan(tiny(scenes))
+    assert set(seen) == {None}
+    seen.clear()
+    planning.plan(tiny(scenes, deterministic=True))
+    assert set(seen) == {":4096:8"}

@@ -26,6 +26,7 @@ from segformer_cli.workflows.reproduction import (
 )
 from segformer_cli.workflows.runs import Run
 from tests.conftest import RandomCheckpoint
+from tests.tiny_data import write_lot
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,17 @@ def test_a_file_of_the_data_that_changed_is_noticed_wherever_the_data_lie_now(
     (difference,) = prepare(run, data=f"cityscapes:{moved}").differences
     assert (difference.of, difference.what) == ("data", "train: sha256 of names and sizes")
     assert difference.then != difference.now
+
+
+def test_data_of_another_number_of_classes_is_refused_before_anything_is_trained(run: Path, tmp_path: Path) -> None:
+    other = str(write_lot(tmp_path / "lot"))
+    shutil.copytree(tmp_path / "lot" / "images" / "val", tmp_path / "lot" / "images" / "train")
+    shutil.copytree(tmp_path / "lot" / "masks" / "val", tmp_path / "lot" / "masks" / "train")
+    prepared = prepare(run, data=other, out=str(tmp_path / "new"))
+    assert ("data", "train: classes") in [(each.of, each.what) for each in prepared.differences]
+    with pytest.raises(UsageError, match="the data has 5 classes, that of the run 19"):
+        reproduce(prepared)
+    assert not (tmp_path / "new").exists()
 
 
 def test_start_weights_are_known_by_their_tensors_not_their_file(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from segformer_cli.config import EvalConfig, TrainConfig
+from segformer_cli.data.class_statistics import STATISTICS
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.sample import write_sample
 from segformer_cli.engine.loading import load_model
@@ -20,6 +23,7 @@ from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
 from segformer_cli.errors import Interrupted, SegFormerError, UsageError
 from segformer_cli.workflows import training
 from segformer_cli.workflows.evaluation import evaluate
+from segformer_cli.workflows.resuming import continued, stored_config
 from segformer_cli.workflows.runs import Run
 
 TIMES = ("seconds", "wait_s", "elapsed_s")
@@ -177,6 +181,32 @@ def test_a_changed_setting_is_named_with_both_values_and_the_way_to_fork(
         training.train(TrainConfig(resume=True, out=str(run), lr=0.5))
     assert f"segformer train -w {run} --set lr=0.5" in str(caught.value.hint)
     training.train(TrainConfig(resume=True, out=str(run), workers=1, log_every=5))
+
+
+def test_the_command_that_started_a_run_goes_on_with_it(
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    asked: dict[str, Any] = {"epochs": 3, "batch_size": "auto", "warmup": 99, "class_weights": "auto"}
+    config = tiny(scenes, run, **asked, iterations=None, accumulate=1)
+    stopped_after(1, dataclasses.replace(config, checkpoint_every=1), monkeypatch)
+    stored = stored_config(run)
+    assert (stored.iterations, stored.epochs, stored.batch_size, stored.warmup) == (2, None, 8, 1)
+    again = dataclasses.replace(stored, resume=True)
+    assert continued(TrainConfig(resume=True, out=str(run), **asked))[0] == again
+    for other, words in (
+        ({"epochs": 9}, "epochs is 9"), ({"warmup": 0}, "warmup is 0"), ({"batch_size": 4}, "batch_size is 4"),
+        ({"class_weights": (1.0,) * 19}, "class_weights is"), ({"weights": "imagenet"}, "weights is b0-imagenet"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            continued(TrainConfig(resume=True, out=str(run), **{**asked, **other}))
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("weights: none", "weights: b0-imagenet", 1))
+    for name in ("imagenet", "b0-imagenet"):
+        assert continued(TrainConfig(resume=True, out=str(run), weights=name))[0].weights == "b0-imagenet"
+    (run / STATISTICS).unlink()         # numbers that nobody counted
+    with pytest.raises(UsageError, match="class_weights is auto, the run was started with"):
+        continued(TrainConfig(resume=True, out=str(run), class_weights="auto"))
 
 
 def test_there_is_nothing_to_resume_where_nothing_is_unfinished(

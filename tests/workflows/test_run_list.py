@@ -13,7 +13,7 @@ import pytest
 
 from segformer_cli.errors import SegFormerError
 from segformer_cli.workflows.claims import claimed
-from segformer_cli.workflows.run_list import newest_stopped, runs_below, validations
+from segformer_cli.workflows.run_list import newest_stopped, runs_below, steps, validations
 
 
 def write_run(
@@ -157,3 +157,10 @@ def test_listing_loads_neither_torch_nor_numpy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"]["runs"][0]["best_miou"] == 0.5
+
+
+def test_the_steps_of_a_log_are_its_whole_rows_with_a_loss(tmp_path: Path) -> None:
+    assert steps(tmp_path) == []
+    rows = ({"iteration": 1, "loss": 0.5}, {"iteration": 1, "note": "in float32"}, {"iteration": 2, "loss": 0.25})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"iteration": 3, "lo')
+    assert steps(tmp_path) == [rows[0], rows[2]]

@@ -26,6 +26,7 @@ from segformer_cli.errors import UsageError
 from segformer_cli.progress import Progress
 from segformer_cli.settings import resolve
 from segformer_cli.workflows import planning, training
+from segformer_cli.workflows.recipe import criterion_of, recipe_of
 from segformer_cli.workflows.resuming import stored_config
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.step_cost import Needs, Sharing, StepCost, StepMemory, free_disk_bytes
@@ -59,9 +60,9 @@ def leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leave:
     """Says how much of this container's memory is free."""
 
     def to(free: int) -> None:
-        for name, count in {"limit": free, "used": 0}.items():
-            (tmp_path / name).write_text(f"{count}\n")
-        monkeypatch.setattr(memory, "_GROUPS", ((str(tmp_path / "limit"), str(tmp_path / "used")),))
+        for name, text in {"limit": str(free), "used": "0", "memory.stat": "inactive_file 0"}.items():
+            (tmp_path / name).write_text(f"{text}\n")
+        monkeypatch.setattr(memory, "_GROUPS", ((str(tmp_path / "limit"), str(tmp_path / "used"), "inactive_file"),))
 
     return to
 
@@ -71,8 +72,8 @@ def test_the_memory_of_a_plan_is_what_its_step_takes(scenes: str) -> None:
     planned = planning.plan(tiny(scenes, crop_size=(256, 256), batch_size=4))
 
     def train() -> None:
-        criterion = planning.criterion_of(planned.config, 255, 19)
-        trainer = Trainer(build_model("b0", num_classes=19), criterion, planning.recipe_of(planned.config), CPU)
+        criterion = criterion_of(planned.config, 255, 19)
+        trainer = Trainer(build_model("b0", num_classes=19), criterion, recipe_of(planned.config), CPU)
         for _ in range(2):
             trainer.step(torch.rand(4, 3, 256, 256), torch.zeros(4, 256, 256, dtype=torch.uint8))
 
@@ -147,8 +148,10 @@ def test_what_auto_found_is_stored_and_not_found_again(
     assert stored_config(run) == stored
     assert Run(run).decisions()["accumulate"] == 8
     (run / "report.html").unlink()
-    with pytest.raises(UsageError, match="batch_size is auto, the run was started with 8"):
-        planning.plan(TrainConfig(resume=True, batch_size="auto", out=str(run)))
+    again = planning.plan(TrainConfig(resume=True, batch_size="auto", out=str(run))).config
+    assert (again.batch_size, again.accumulate) == (8, 8)
+    with pytest.raises(UsageError, match="batch_size is 4, the run was started with 8"):
+        planning.plan(TrainConfig(resume=True, batch_size=4, out=str(run)))
 
 
 @on_linux
@@ -180,6 +183,9 @@ def test_processes_share_the_crops_and_on_one_machine_the_memory(monkeypatch: py
         monkeypatch.delenv(name, raising=False)
     assert Sharing.of(TrainConfig()) == Sharing(1, 1)
     assert Sharing.of(TrainConfig(devices=2, nnodes="3:5")) == Sharing(6, 2)
+    for nnodes in ("two", "0", "3:2", "1:2:3", "", "2:"):
+        with pytest.raises(UsageError, match="nnodes is "):
+            Sharing.of(TrainConfig(nnodes=nnodes))
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert Sharing.of(TrainConfig(devices=2)) == Sharing(8, 8)      # srun says no more
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
@@ -198,6 +204,7 @@ def test_three_processes_share_crops_and_memory_and_each_has_a_crop_for_every_pa
 TWO = """
 from segformer_cli.config import TrainConfig
 from segformer_cli.engine.distributed import process_group
+from segformer_cli.errors import SegFormerError
 from segformer_cli.workflows.planning import TrainingPlan
 from segformer_cli.workflows.training_parts import agreed_parts
 
@@ -205,10 +212,25 @@ with process_group() as group:
     config = TrainConfig(accumulate=(3, 2)[group.rank])
     planned = TrainingPlan(config, None, None, "", None, 0.0, None)
     assert agreed_parts(planned, group).config.accumulate == 3
+    config = TrainConfig(workers=group.rank, lr=(6e-5, 1e-3)[group.rank], weights=("b0-imagenet", "none")[group.rank])
+    try:
+        agreed_parts(TrainingPlan(config, None, None, "", None, 0.0, None), group)
+    except SegFormerError as error:
+        assert error.message == (
+            "processes plan different trainings: weights is b0-imagenet in process 0, none in process 1"
+        )
+    else:
+        raise AssertionError
 """
 
 
-def test_the_process_with_the_least_memory_decides_for_all() -> None:
+def test_on_a_cpu_no_gpu_is_touched(scenes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of two GPUs that are not named, torch warns when it keeps the state of their generators.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert planning.plan(tiny(scenes)).seconds_per_step > 0
+
+
+def test_the_process_with_the_least_memory_decides_for_all_and_other_plans_are_refused_in_each() -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
