@@ -35,12 +35,18 @@ COMMANDS = (
     ("weights", "convert"),
     ("weights", "verify"),
     ("data",),
+    ("data", "check"),
+    ("data", "stats"),
+    ("data", "preview"),
     ("data", "list"),
     ("data", "sample"),
     ("demo",),
     ("doctor",),
 )
-CONFIGURED = ("train", "eval", "eval-robust", "corrupt", "compare", "export", "benchmark", "predict")
+CONFIGURED = (
+    "train", "eval", "eval-robust", "corrupt", "compare", "export", "benchmark", "predict", "data check", "data stats",
+    "data preview",
+)
 
 INTRODUCTION = """\
 # The command line
@@ -69,7 +75,7 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- commands of `data`: `check`, `stats`, `preview`
+- `data check -w WEIGHTS`: whether the masks' ids are those that the weights predict
 - `benchmark`: `--backend`, `--against`, `--paper`
 - `predict`: list files, stdin and video as inputs; `upsample=direct`
 - `-d`: `--bands`
@@ -137,6 +143,9 @@ def _keys(command: str) -> str:
         "export": config.ExportConfig,
         "benchmark": config.BenchmarkConfig,
         "predict": config.PredictConfig,
+        "data check": config.CheckConfig,
+        "data stats": config.StatsConfig,
+        "data preview": config.PreviewConfig,
     }[command]
     rows = [
         f"| `{row.key}` | {f'`{row.default}`' if row.default else ''} | {row.accepts} | {row.doc} |"

@@ -1,4 +1,4 @@
-"""`segformer data`: known layouts, and drawn scenes to try things on."""
+"""`segformer data`: its commands; known layouts, and drawn scenes to try things on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from segformer_cli.commands import data_check, data_looks
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import Group, Page, epilog
 from segformer_cli.errors import UsageError
@@ -15,8 +16,11 @@ from segformer_cli.errors import UsageError
 app = typer.Typer(
     cls=Group,
     help="Look at data before spending hours on it.",
-    epilog=epilog("segformer data list", "segformer data sample -o scenes/"),
+    epilog=epilog("segformer data list", "segformer data check -d my-data/", "segformer data sample -o scenes/"),
 )
+app.command("check", cls=Page, epilog=data_check.EXAMPLES)(data_check.check)
+app.command("stats", cls=Page, epilog=data_looks.STATS_EXAMPLES)(data_looks.stats)
+app.command("preview", cls=Page, epilog=data_looks.PREVIEW_EXAMPLES)(data_looks.preview)
 
 LIST_EXAMPLES = epilog("segformer data list", "segformer data list --json")
 SAMPLE_EXAMPLES = epilog(

@@ -4,6 +4,7 @@ A field's name is its YAML key, its `--set` key and (upper case, after `SEGFORME
 variable. `settings.py` fills these from files, variables and flags.
 """
 
+from segformer_cli.config.looking import CheckConfig, PreviewConfig, StatsConfig
 from segformer_cli.config.marks import Doc, Range, Whole
 from segformer_cli.config.scoring import CompareConfig, CorruptConfig, EvalConfig, RobustConfig
 from segformer_cli.config.training import TrainConfig
@@ -11,6 +12,7 @@ from segformer_cli.config.using import BenchmarkConfig, DemoConfig, ExportConfig
 
 __all__ = [
     "BenchmarkConfig",
+    "CheckConfig",
     "CompareConfig",
     "CorruptConfig",
     "DemoConfig",
@@ -18,8 +20,10 @@ __all__ = [
     "EvalConfig",
     "ExportConfig",
     "PredictConfig",
+    "PreviewConfig",
     "Range",
     "RobustConfig",
+    "StatsConfig",
     "TrainConfig",
     "Whole",
 ]

@@ -1,0 +1,100 @@
+"""`segformer data check`: say what is wrong with data before hours are spent on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segformer_cli.commands import options as o
+from segformer_cli.commands.help_pages import epilog
+from segformer_cli.config import CheckConfig
+from segformer_cli.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from segformer_cli.commands.console import Console
+    from segformer_cli.data.problems import Problem
+    from segformer_cli.workflows.data_check import DataCheck
+
+EXAMPLES = epilog(
+    "segformer data check -d my-data/",
+    "segformer data check -d cityscapes:/data/cityscapes --split val --masks-only",
+    "segformer data check -d my-data/ --fix good.yaml",
+    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero"),
+)
+
+Split = o.text_option("--split", metavar="NAME", help="train, val ...; default: all that lie there.", panel=o.WHAT)
+MasksOnly = o.switch_option("--masks-only", help="Decode no pictures: faster.", panel=o.HOW, hidden=False)
+Fix = o.text_option("--fix", metavar="FILE", help="Write a .yaml that leaves out what is wrong.", panel=o.OUTPUT)
+Threads = o.text_option("--workers", "-j", metavar="N", help="Threads that read; default: one a core.", panel=o.HOW)
+
+
+def check(
+    context: typer.Context,
+    data: o.DataOption = None,
+    split: Annotated[str | None, Split] = None,
+    image_suffix: o.ImageSuffixOption = None,
+    mask_suffix: o.MaskSuffixOption = None,
+    map: o.MapOption = None,
+    reduce_zero: o.ReduceZeroOption = None,
+    masks_only: Annotated[bool | None, MasksOnly] = None,
+    workers: Annotated[str | None, Threads] = None,
+    config: o.ConfigOption = None,
+    set: o.SetOption = None,
+    help_config: Annotated[bool, o.help_config(CheckConfig)] = False,
+    fix: Annotated[str | None, Fix] = None,
+    force: o.ForceOption = None,
+    json: o.JsonOption = False,
+    quiet: o.QuietOption = False,
+    verbose: o.VerboseOption = False,
+    no_progress: o.NoProgressOption = False,
+) -> None:
+    """Say what is wrong with data, and how to mend it (exit 3: it is)."""
+    with o.console(context) as console:
+        settings = o.settled(CheckConfig, context, console)
+
+        from segformer_cli.workflows.data_check import check_data
+
+        found = check_data(settings, console.progress)
+        _show(console, found)
+        wrong = CheckFailed(
+            f"{found.errors} kinds of errors in {settings.data}: training would fail or learn what is wrong",
+            hint="mend them as the table says; warnings may stay",
+        )
+        console.done(
+            found.to_json(),
+            artifacts=found.written,
+            summary=_summary(found),
+            notes=[f"wrote {path}" for path in found.written],
+            next_command=f"segformer train -d {found.written[0] if found.written else settings.data}",
+            error=wrong if found.errors else None,
+        )
+
+
+def _show(console: Console, found: DataCheck) -> None:
+    splits = [
+        (looks.split.name, len(looks.split), ", ".join(f"{count} {kind}" for kind, count in looks.kinds.items()) or "-")
+        for looks in found.looks
+    ]
+    if splits:
+        console.table("", ["split", "images", "masks"], splits)
+    rows = [(each.severity, each.count, each.what, each.first) for each in found.problems]
+    if rows:
+        console.table("", ["", "count", "what", "first"], rows)
+    for each in found.problems:
+        console.say(_account(each))
+    for each in found.problems:
+        for file in each.files:
+            console.detail(f"{each.kind}: {file}")
+
+
+def _account(problem: Problem) -> str:
+    """What is said of one problem below the table."""
+    detail = f"\n  {problem.detail}" if problem.detail else ""
+    return f"{problem.severity}: {problem.count} {problem.what}{detail}\n  hint: {problem.hint}"
+
+
+def _summary(found: DataCheck) -> str:
+    warnings = len(found.problems) - found.errors
+    said = f"{found.errors} kinds of errors, {warnings} of warnings" if found.problems else "nothing wrong"
+    return f"{found.data} ({found.layout}): {found.images} images, {len(found.class_names)} classes: {said}"

@@ -1,0 +1,40 @@
+"""Many files read by a few threads, in their order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Seen = TypeVar("Seen")
+
+AHEAD = 16
+"""Items under way for each thread: enough to keep it busy, few enough that Ctrl-C is answered at once."""
+
+
+def each_of(function: Callable[[Item], Seen], items: Iterable[Item], threads: int) -> Iterator[Seen]:
+    """What a function makes of each item, in their order.
+
+    >>> list(each_of(abs, [-2, 1, -3], threads=2))
+    [2, 1, 3]
+    """
+    waiting: deque[Future[Seen]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= AHEAD * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
