@@ -94,11 +94,11 @@ def _as_chosen(asked: TrainConfig, stored: TrainConfig, folder: Path) -> TrainCo
     """
     if asked.batch_size == "auto":
         asked = batch_of_preset(asked)
-    if asked.epochs is not None and stored.epochs is None and asked.iterations == stored.iterations:
-        images = _images(folder)
-        steps = dataclasses.replace(asked, iterations=None, batch_size=stored.batch_size)
-        if images is not None and iterations_of(steps, images) == stored.iterations:
-            asked = dataclasses.replace(asked, epochs=None)
+    images = _images(folder)
+    if asked.epochs is not None and images is not None:
+        # Of the run's own crops a step: that other ones are asked for is said by itself.
+        steps = iterations_of(dataclasses.replace(stored, iterations=None, epochs=asked.epochs), images)
+        asked = dataclasses.replace(asked, iterations=steps, epochs=None)
     if asked.warmup is not None and stored.iterations is not None:
         asked = dataclasses.replace(asked, warmup=warmup_of(asked, stored.iterations))
     if asked.weights == IMAGENET:
