@@ -42,7 +42,7 @@ def test_a_missing_extra_ends_in_4_with_the_line_that_mends_it(segformer: Run, t
     [
         (("-f", "onxx"), "did you mean onnx"),
         (("-o", "a.pt", "--precision", "bf16"), "torchscript cannot be written in bf16"),
-        (("-o", "a.pt", "--size", "large"), "--size 'large' is no size of a file"),
+        (("-o", "a.pt", "--size", "large"), "--size 'large' is no exact size"),
         (("-f", "hf"), "segformer weights convert sample --to hf"),
     ],
 )
