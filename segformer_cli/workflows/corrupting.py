@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.engine.device import default_workers
 from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.images import read_image, write_image
-from segformer_cli.places import ArchivePath, Place, beginning_of, bytes_of, name_below
+from segformer_cli.places import Place, beginning_of, bytes_of, name_below
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.robustness.contact_sheet import contact_sheet
 from segformer_cli.robustness.corrupter import Corrupter
@@ -32,6 +31,7 @@ from segformer_cli.robustness.frost import textures_from
 from segformer_cli.robustness.protocols import Cell, RobustProtocol, choose_robust_protocol
 from segformer_cli.robustness.source import Source
 from segformer_cli.settings import checked
+from segformer_cli.workflows.linked_masks import linked
 from segformer_cli.workflows.prediction import find_pictures, named_apart
 from segformer_cli.workflows.results import free_folder, numbered_folder
 
@@ -257,7 +257,7 @@ def _run(job: Job, progress: ProgressListener) -> Corrupted:
     with replacing(job.out / SETTINGS, force=True) as temporary:
         said = {**job.settings, "pictures": {**job.earlier, **job.pictures}}
         temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    notes = tuple(_linked(job))
+    notes = tuple(linked(job.split, job.out, job.protocol.cells)) if job.split is not None else ()
     written = kept = 0
     failed: list[tuple[str, str]] = []
     loader: DataLoader[Any] = DataLoader(
@@ -362,41 +362,6 @@ def _refuse_inside(out: Path, config: CorruptConfig) -> None:
             raise UsageError(
                 f"-o {out} lies in {place}, whose pictures are to be corrupted", hint="name a folder beside it"
             )
-
-
-def _linked(job: Job) -> Iterator[str]:
-    """The masks and the lists beside them, now linked into every variant: each is a data set then; why not, if not."""
-    if job.split is None or not job.split.labelled:
-        return
-    root = job.split.root
-    if isinstance(root, ArchivePath):
-        yield f"masks are not linked: they lie in {root.archive.name}"
-        return
-    masks = _top_of_masks(job.split)
-    if masks is None:
-        yield "masks are not linked: they lie in one folder with the pictures"
-        return
-    lists = [Path(path.name) for path in sorted(root.glob("*.txt"))]
-    for corruption, severity in job.protocol.cells:
-        for relative in (masks, *lists):
-            link, target = job.out / corruption / str(severity) / relative, (root / relative).resolve()
-            link.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if not link.exists():
-                    os.symlink(target, link, target_is_directory=target.is_dir())
-            except (NotImplementedError, PermissionError) as error:
-                yield f"masks are not linked: {error}; copy {masks} into every variant"
-                return
-
-
-def _top_of_masks(split: Split) -> Path | None:
-    """The uppermost folder, from the root on, that holds masks and no picture; None where there is none."""
-    pictures = {parent for pair in split.pairs for parent in Path(name_below(pair.image, split.root)).parents}
-    mask = split.pairs[0].mask
-    assert mask is not None
-    downwards = [*Path(name_below(mask, split.root)).parents][::-1]
-    return next((place for place in downwards if place not in pictures), None)
-
 
 
 def _as_it_is(item: Any) -> Any:
