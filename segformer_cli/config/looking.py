@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, SIDES, Doc, Range
+from segformer_cli.config.marks import (
+    COUNT,
+    NOT_NEGATIVE,
+    SIDES,
+    Doc,
+    IdMap,
+    ImageSuffix,
+    MaskSuffix,
+    Range,
+    ReduceZero,
+)
 
 BITS = Range(0, 8)
 """Of 64: beyond, pictures that have nothing in common are taken for alike."""
@@ -17,12 +27,10 @@ class CheckConfig:
 
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val ...; all: every split that lies there")] = "all"
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     masks_only: Annotated[
         bool, Doc("leave the pictures undecoded: their sizes are compared, damaged and repeated ones are not found")
     ] = False
@@ -42,12 +50,10 @@ class StatsConfig:
 
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val or test; all is for folders that are not divided into these")] = "train"
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     limit: Annotated[
         int | None, Doc("pictures whose values and sizes are measured, evenly spaced over the split; null: all"), COUNT
     ] = 500
@@ -60,12 +66,10 @@ class PreviewConfig:
 
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
     split: Annotated[str, Doc("train, val or test; all is for folders that are not divided into these")] = "train"
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     preset: Annotated[str | None, Doc("the recipe whose crops are shown; default: train's own defaults")] = None
     crop_size: Annotated[
         tuple[int, int] | None,

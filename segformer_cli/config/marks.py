@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 
 @dataclass(frozen=True)
@@ -81,5 +81,12 @@ CLASSES = Range(1, 65535)
 
 STAGES = Range(1, 4)
 """Of the encoder."""
+
+ImageSuffix = Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")]
+MaskSuffix = Annotated[str | None, Doc("ending of mask names, such as _mask.png")]
+IdMap = Annotated[
+    tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
+]
+ReduceZero = Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")]
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -15,7 +15,11 @@ from segformer_cli.config.marks import (
     SHARE,
     SIDES,
     Doc,
+    IdMap,
+    ImageSuffix,
+    MaskSuffix,
     Precision,
+    ReduceZero,
     Whole,
 )
 
@@ -47,12 +51,10 @@ class EvalConfig:
     stride: Annotated[tuple[int, int] | None, Doc("steps of the window down and right; default: 3/4 of it"), COUNT] = (
         None
     )
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     batch_size: Annotated[
         int | Literal["auto"],
         Doc("images a step; only images of one size share a step; auto: what a GPU's memory takes, 1 elsewhere"),
@@ -117,12 +119,10 @@ class RobustConfig:
     data: Annotated[str | None, Doc("DATA; default: $CITYSCAPES_DATASET, else `sample`")] = None
     split: Annotated[str, Doc("train, val or test")] = "val"
     limit: Annotated[int | None, Doc("score only N images, evenly spaced over the split"), COUNT] = None
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     cityscapes_c: Annotated[bool, Doc("the paper's 72 variants; the same as protocol: cityscapes-c, the default")] = (
         False
     )

@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, SIDES, STAGES, Doc, Precision, Range
+from segformer_cli.config.marks import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    RATE,
+    SHARE,
+    SIDES,
+    STAGES,
+    Doc,
+    IdMap,
+    ImageSuffix,
+    MaskSuffix,
+    Precision,
+    Range,
+    ReduceZero,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +34,10 @@ class TrainConfig:
         Doc("where to start: WEIGHTS, imagenet for the variant's own, or none; default: imagenet if it can be had"),
     ] = None
     data: Annotated[str, Doc("DATA: NAME:PATH, a folder, a .yaml, a list of files, or `sample`")] = "sample"
-    image_suffix: Annotated[str | None, Doc("ending of image names, such as _rgb.jpg")] = None
-    mask_suffix: Annotated[str | None, Doc("ending of mask names, such as _mask.png")] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    image_suffix: ImageSuffix = None
+    mask_suffix: MaskSuffix = None
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     iterations: Annotated[
         int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
     ] = None

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from segformer_cli.config.marks import CLASSES, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Doc, Precision, Range
+from segformer_cli.config.marks import (
+    CLASSES,
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Doc,
+    IdMap,
+    Precision,
+    Range,
+    ReduceZero,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +63,8 @@ class ExportConfig:
     data: Annotated[
         str | None, Doc("DATA whose pictures it is compared on; default: `sample`; int8 wants pictures like yours")
     ] = None
-    map: Annotated[
-        tuple[str, ...], Doc("ID=CLASS, ID=NAME or ID=ignore: an id of the masks becomes another class, or none")
-    ] = ()
-    reduce_zero: Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")] = False
+    map: IdMap = ()
+    reduce_zero: ReduceZero = False
     split: Annotated[str, Doc("train, val or test")] = "val"
     limit: Annotated[
         int | None, Doc("pictures to compare on, evenly spaced over the split; default: 4, for int8 32"), COUNT

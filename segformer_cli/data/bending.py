@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.classes import same_name
-from segformer_cli.config import EvalConfig, RobustConfig, TrainConfig
 from segformer_cli.data.pairs import UNKNOWN, Split
 from segformer_cli.errors import UsageError, did_you_mean
 
@@ -22,6 +22,22 @@ IGNORE = "ignore"
 """What an id becomes whose pixels neither loss nor score counts."""
 
 HIGHEST_ID = 65535
+
+
+class Keys(Protocol):
+    """What a configuration says of how data is read."""
+
+    @property
+    def image_suffix(self) -> str | None: ...
+
+    @property
+    def mask_suffix(self) -> str | None: ...
+
+    @property
+    def map(self) -> tuple[str, ...]: ...
+
+    @property
+    def reduce_zero(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class Bending:
     reduce_zero: bool = False
 
     @classmethod
-    def of(cls, config: TrainConfig | EvalConfig | RobustConfig) -> Bending:
+    def of(cls, config: Keys) -> Bending:
         """What the keys of a configuration say."""
         return cls(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero)
 
