@@ -1,4 +1,4 @@
-"""Many files read by a few threads, in their order."""
+"""Threads that read many files, in their order; and how many cores there are for them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ AHEAD = 16
 """Items under way for each thread: enough to keep it busy, few enough that Ctrl-C is answered at once."""
 
 
-def each_of(function: Callable[[Item], Seen], items: Iterable[Item], threads: int) -> Iterator[Seen]:
+def each_of(
+    function: Callable[[Item], Seen], items: Iterable[Item], threads: int, ahead: int = AHEAD
+) -> Iterator[Seen]:
     """What a function makes of each item, in their order.
+
+    Args:
+        ahead: items under way for each thread; of large ones fewer.
 
     >>> list(each_of(abs, [-2, 1, -3], threads=2))
     [2, 1, 3]
     """
     waiting: deque[Future[Seen]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(max(1, threads)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) >= AHEAD * threads:
+                if len(waiting) >= ahead * max(1, threads):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -6,7 +6,6 @@ Letters: N pictures, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -18,6 +17,7 @@ from segformer_cli.atomic import replacing
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.errors import DataError
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
+from segformer_cli.threads import each_of
 
 STATISTICS = "class_statistics.npz"
 """The file of a run that keeps them."""
@@ -106,10 +106,9 @@ def count_classes(
         DataError, ImageError: a mask cannot be read, or holds an id that means nothing.
     """
     pixels = np.zeros((len(split), len(split.class_names)), np.uint32)
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for index, counted in enumerate(pool.map(_counting(split), split.pairs)):
-            pixels[index] = counted
-            progress(Progress("classes", index + 1, len(split), "mask"))
+    for index, counted in enumerate(each_of(_counting(split), split.pairs, threads)):
+        pixels[index] = counted
+        progress(Progress("classes", index + 1, len(split), "mask"))
     return ClassStatistics(pixels)
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import mmap
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -25,6 +23,7 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.images import Ids, Picture
 from segformer_cli.places import changed_at
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
+from segformer_cli.threads import each_of
 
 FORMAT = 1
 """Of the file: one of another is not read."""
@@ -126,7 +125,7 @@ def _write(split: Split, path: Path, threads: int, progress: ProgressListener) -
     pages = np.zeros((len(split), 4), np.int64)
     end = 0
     with replacing(path, force=True) as temporary, temporary.open("wb") as file:
-        for index, (image, target) in enumerate(_in_order(split, threads)):
+        for index, (image, target) in enumerate(each_of(split.read, split.pairs, threads, ahead=2)):
             pages[index] = end, *image.shape
             for array in (image, target):
                 file.write(np.ascontiguousarray(array).data)
@@ -134,18 +133,6 @@ def _write(split: Split, path: Path, threads: int, progress: ProgressListener) -
                 end += _even(array.nbytes)
             progress(Progress("decoding", index + 1, len(split), "picture"))
     return pages
-
-
-def _in_order(split: Split, threads: int) -> Iterator[tuple[Picture, Ids]]:
-    """Every pair, a few read ahead."""
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[Future[tuple[Picture, Ids]]] = deque()
-        for pair in split.pairs:
-            ahead.append(pool.submit(split.read, pair))
-            if len(ahead) > 2 * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
 
 
 def _place(where: Where, folder: Path) -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from segformer_cli.errors import EnvironmentLacksError, UsageError
+from segformer_cli.threads import cores
 
 
 def choose_device(name: str) -> torch.device:
@@ -83,11 +84,6 @@ def default_workers(processes: int = 1) -> int:
         processes: those that share the cores, each with readers of its own.
     """
     return min(8, max(0, cores() // processes - 1))
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:

@@ -25,8 +25,8 @@ from segformer_cli.images import PICTURE_SUFFIXES, read_image
 from segformer_cli.places import Place, files_below
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked
+from segformer_cli.threads import cores, each_of
 from segformer_cli.workflows.data_fix import refuse_unfixable, write_fix
-from segformer_cli.workflows.threads import cores, each_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def _opened(config: CheckConfig) -> tuple[list[Split], list[Problem]]:
     names = [config.split] if config.split != ALL else layout.split_names(root)
     if ALL in names and config.split == ALL:
         names = ["train", "val"]                # of data that is not divided these are all of it
-    bending = Bending(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero)
+    bending = Bending.of(config)
     splits: list[Split] = []
     refused: dict[tuple[str, str], list[str]] = {}
     problems = []

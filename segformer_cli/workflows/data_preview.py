@@ -19,7 +19,7 @@ from segformer_cli.images import Ids, Picture, write_image
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked, resolve
 from segformer_cli.workflows.defaults import crop_for
-from segformer_cli.workflows.run_pictures import SIDE, Meaning, Panels, sheet
+from segformer_cli.workflows.run_pictures import Meaning, Panels, fitted, sheet
 
 CROPS = 2
 """Crops of each picture."""
@@ -52,7 +52,7 @@ def preview_data(config: PreviewConfig, progress: ProgressListener = ignore_prog
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise UsageError(f"--out {out} is no picture", hint="name it FILE.png")
     refuse_existing(out, force=config.force)
-    bending = Bending(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero)
+    bending = Bending.of(config)
     split = open_data(config.data, config.split, bending)
     if not split.labelled:
         raise DataError(f"{split.name} has no masks to show", where=str(split.root), hint="name another --split")
@@ -91,10 +91,10 @@ def _row(
 ) -> tuple[Panels, list[Ids]]:
     """The panels of one picture, all of one size, and the targets on them."""
     image, target = split.read(pair)
-    pictures, targets = [_fitted(image), meaning.colours(target)], [target]
+    pictures, targets = [fitted(image), meaning.colours(target)], [target]
     for _ in range(CROPS):
         crop, cut = _padded(*augmentation(image, target, split.ignore_index, rng), augmentation, split.ignore_index)
-        pictures += [_fitted(crop), meaning.colours(cut)]
+        pictures += [fitted(crop), meaning.colours(cut)]
         targets.append(cut)
     height = max(picture.shape[0] for picture in pictures)
     level = [cv2.copyMakeBorder(each, 0, height - len(each), 0, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
@@ -110,11 +110,3 @@ def _padded(crop: Picture, cut: Ids, augmentation: Augmentation, ignore_index: i
     filled = cv2.copyMakeBorder(crop, 0, rows, 0, columns, cv2.BORDER_CONSTANT, value=FILLED)
     padded: Ids = np.pad(cut, ((0, rows), (0, columns)), constant_values=ignore_index)  # type: ignore[assignment]
     return np.asarray(filled, np.uint8), padded
-
-
-def _fitted(picture: Picture) -> Picture:
-    """A picture fitted into a panel as `Meaning.colours` fits ids."""
-    height, width = picture.shape[:2]
-    scale = SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST))

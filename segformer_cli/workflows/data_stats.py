@@ -18,7 +18,7 @@ from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.errors import DataError
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked
-from segformer_cli.workflows.threads import cores, each_of
+from segformer_cli.threads import cores, each_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def data_stats(config: StatsConfig, progress: ProgressListener = ignore_progress
         ImageError: a file cannot be read.
     """
     config = checked(config)
-    bending = Bending(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero)
+    bending = Bending.of(config)
     split = open_data(config.data, config.split, bending)
     if not split.labelled:
         raise DataError(f"{split.name} has no masks to count", where=str(split.root), hint="name another --split")

@@ -17,9 +17,9 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from segformer_cli.engine.device import cores
 from segformer_cli.errors import EnvironmentLacksError, Interrupted, SegFormerError, UsageError
 from segformer_cli.processes import LAUNCHED, last_word
+from segformer_cli.threads import cores
 from segformer_cli.workflows.step_cost import machines
 
 PATIENCE_S = 60

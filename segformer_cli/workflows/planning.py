@@ -49,8 +49,6 @@ from segformer_cli.workflows.step_cost import (
 )
 from segformer_cli.workflows.tracking import check_trackers
 
-__all__ = ["TrainingPlan", "criterion_of", "default_preset", "plan", "recipe_of"]
-
 PAPER_PRESETS = {"ade20k": "ade20k-512", "cityscapes": "cityscapes-1024", "coco-stuff164k": "coco-stuff-512"}
 """By layout: the paper's run on its own data sets; B5 on ADE20K has another."""
 

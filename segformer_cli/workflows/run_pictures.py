@@ -66,7 +66,7 @@ class Meaning:
 
     def colours(self, ids: Ids) -> Picture:
         """(H, W, 3): ids in their colours, fitted into a panel; ignored ones are black."""
-        return colour_mask(_fitted(ids), self.palette, self.ignore_index)
+        return colour_mask(fitted(ids), self.palette, self.ignore_index)
 
     def legend(self, shown: Sequence[Ids]) -> list[tuple[str, Colour]]:
         """Name and colour of every id that is there, the most frequent first; `ignored` is last."""
@@ -98,7 +98,7 @@ def write_inputs(folder: Path, images: Tensor, targets: Tensor, network: ModelCo
     seen = [_denormalised(image, network) for image in images[:CROPS]]
     ids = [_as_ids(target) for target in targets[:CROPS]]
     groups = [
-        Panels(f"crop {number}", (_fitted(crop), meaning.colours(target)))
+        Panels(f"crop {number}", (fitted(crop), meaning.colours(target)))
         for number, (crop, target) in enumerate(zip(seen, ids, strict=True), 1)
     ]
     height, width = images.shape[-2:]
@@ -121,7 +121,7 @@ def write_validation(
     for pair in split.spread(SHOWN).pairs:
         image, target = split.read(pair)
         mask = segmenter.mask(image)
-        small, truth, said = _fitted(image), _fitted(target), _fitted(mask)
+        small, truth, said = fitted(image), fitted(target), fitted(mask)
         errors = error_map(small, truth, said, split.ignore_index)
         groups.append(Panels(pair.key, (small, meaning.colours(target), meaning.colours(mask), errors)))
         shown += [truth, said]
@@ -200,7 +200,7 @@ def _put_legend(draw: ImageDraw.ImageDraw, lines: Sequence[Sequence[tuple[int, s
         top += ROW
 
 
-def _fitted(pixels: Picture | Ids) -> Picture:
+def fitted(pixels: Picture | Ids) -> Picture:
     """A picture or ids fitted into a panel; ids, and whatever is enlarged, keep values that are their own."""
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)

@@ -23,7 +23,8 @@ from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
 from segformer_cli.errors import Interrupted, SegFormerError, UsageError
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
 from segformer_cli.workflows.claims import claimed
-from segformer_cli.workflows.planning import TrainingPlan, criterion_of, plan, recipe_of
+from segformer_cli.workflows.planning import TrainingPlan, plan
+from segformer_cli.workflows.recipe import criterion_of, recipe_of
 from segformer_cli.workflows.run_curves import write_curves
 from segformer_cli.workflows.run_pictures import write_inputs, write_validation
 from segformer_cli.workflows.runs import REPORT, Run
