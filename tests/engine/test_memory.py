@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,22 +11,30 @@ import pytest
 import torch
 
 from segformer_cli.engine import memory
-from segformer_cli.engine.memory import free_bytes, peak_during
+from segformer_cli.engine.memory import free_bytes
 
 CPU, MIB = torch.device("cpu"), 2**20
 
 
+MEASURED = """
+import torch
+from segformer_cli.engine.memory import peak_during
+
+torch.ones(80 * 2**20)          # 320 MiB, freed at once: an earlier peak
+
+def work():
+    for _ in range(3):
+        torch.ones(16 * 2**20)  # 64 MiB each time, one after the other
+
+print(peak_during(work, torch.device("cpu")))
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells")
 def test_the_peak_is_what_was_held_at_one_time_and_not_what_was_freed_before() -> None:
-    torch.ones(80 * MIB)          # 320 MiB, freed at once: an earlier peak
-
-    def work() -> None:
-        for _ in range(3):
-            torch.ones(16 * MIB)  # 64 MiB each time, one after the other
-
-    found = peak_during(work, CPU)
-    assert found is not None
-    assert 60 * MIB < found < 90 * MIB
+    # In a process of its own: once training has told the C library to keep what is freed, it takes more in pieces.
+    done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True, timeout=60)
+    assert 60 * MIB < int(done.stdout) < 90 * MIB
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells")
