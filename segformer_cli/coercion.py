@@ -55,6 +55,16 @@ def coerce(value: object, kind: Any) -> object:
     raise NotAccepted(describe(kind))
 
 
+def counted(text: str, highest: int) -> int | None:
+    """The number from 0 to `highest` that digits write; None of any other text.
+
+    >>> counted("7", 255), counted("256", 255), counted("-1", 255), counted("²", 255)
+    (7, None, None, None)
+    """
+    found = int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+    return found if found is not None and found <= highest else None
+
+
 def of_kind(value: object, kind: Any) -> object:
     """A value of Python as its type asks for it: a path for a text, a list for a tuple, numpy's numbers are taken.
 

@@ -134,15 +134,17 @@ class ArchivePath:
             DataError: it is damaged.
         """
         member = self._member()
-        with self.archive.open("rb") as file:
-            file.seek(member.offset)
-            if self.archive.suffix.lower() == ".zip":
-                header = file.read(_LOCAL_HEADER.size)
-                file.seek(sum(_LOCAL_HEADER.unpack(header)), os.SEEK_CUR)
-            data = file.read(member.stored)
         try:
-            data = zlib.decompress(data, -zlib.MAX_WBITS, member.size) if member.deflated else data
-        except zlib.error as error:
+            with self.archive.open("rb") as file:
+                file.seek(member.offset)
+                if self.archive.suffix.lower() == ".zip":
+                    header = file.read(_LOCAL_HEADER.size)
+                    file.seek(sum(_LOCAL_HEADER.unpack(header)), os.SEEK_CUR)
+                data = file.read(min(member.stored, bytes_of(self.archive)))
+            if member.deflated:
+                # Never more than was promised: a few bytes may unpack to any size.
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
+        except (OSError, ValueError, struct.error, zlib.error) as error:
             raise DataError(f"{self.name} is damaged: {error}", where=str(self)) from error
         if len(data) != member.size or (member.crc is not None and zlib.crc32(data) != member.crc):
             raise DataError(f"{self.name} is damaged: its checksum or size differs", where=str(self))
@@ -229,10 +231,13 @@ def beginning_of(place: Place, count: int) -> bytes:
         return file.read(count)
 
 
-def changed_at(place: Place) -> tuple[int, int]:
-    """What changes with a file: when it was last written, in ns, and its size; of a member those of its archive."""
+def changed_at(place: Place) -> tuple[int, int, int]:
+    """What changes with a file: its size, when it was last written and when anything of it was, in ns.
+
+    The last cannot be set back, as programs that unpack or copy do with the other. Of a member, those of its archive.
+    """
     found = (place.archive if isinstance(place, ArchivePath) else place).stat()
-    return found.st_mtime_ns, found.st_size
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def bytes_of(place: Place) -> int:
@@ -262,7 +267,9 @@ def _listed(archive: Path, modified: int, size: int) -> _Archive:
     """The archive's members as of a time and a size of its file."""
     try:
         members = dict(_of_zip(archive) if archive.suffix.lower() == ".zip" else _of_tar(archive))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError, struct.error) as (
+        error
+    ):
         raise DataError(f"{archive.name} is no archive that can be read: {error}", where=str(archive)) from error
     folders: dict[str, dict[str, None]] = {"": {}}
     for name in members:

@@ -120,5 +120,11 @@ def resize_image(image: NDArray[Any], policy: SizePolicy, ratio: float = 1.0) ->
     source = image.shape[:2]
     for height, width in (policy.fitted(source, ratio), policy.aligned(source, ratio)):
         if image.shape[:2] != (height, width):
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+            image = resized(image, (height, width))
     return image
+
+
+def resized(image: NDArray[Any], size_hw: tuple[int, int]) -> NDArray[Any]:
+    """(H, W, C) at another size, bilinear; OpenCV alone would drop the axis of a single band."""
+    height, width = size_hw
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)

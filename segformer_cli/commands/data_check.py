@@ -20,11 +20,16 @@ EXAMPLES = epilog(
     "segformer data check -d my-data/",
     "segformer data check -d cityscapes:/data/cityscapes --split val --masks-only",
     "segformer data check -d my-data/ --fix good.yaml",
-    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero"),
+    "segformer data check -d my-data/ -w runs/train/NAME",
+    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero", "--bands", "--device", "--trust"),
 )
 
 Split = o.text_option("--split", metavar="NAME", help="train, val ...; default: all that lie there.", panel=o.WHAT)
 MasksOnly = o.switch_option("--masks-only", help="Decode no pictures: faster.", panel=o.HOW, hidden=False)
+Weights = o.text_option(
+    "--weights", "-w", metavar="WEIGHTS", help="Do the ids mean what these see? 'Your masks look like ...'", panel=o.HOW
+)
+Device = o.text_option("--device", metavar="DEVICE", help="Of the weights.", panel=o.HOW, hidden=True)
 Fix = o.text_option("--fix", metavar="FILE", help="Write a .yaml that leaves out what is wrong.", panel=o.OUTPUT)
 Threads = o.text_option("--workers", "-j", metavar="N", help="Threads that read; default: one a core.", panel=o.HOW)
 
@@ -37,13 +42,18 @@ def check(
     mask_suffix: o.MaskSuffixOption = None,
     map: o.MapOption = None,
     reduce_zero: o.ReduceZeroOption = None,
+    bands: o.BandsOption = None,
     masks_only: Annotated[bool | None, MasksOnly] = None,
+    weights: Annotated[str | None, Weights] = None,
+    device: Annotated[str | None, Device] = None,
     workers: Annotated[str | None, Threads] = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
     help_config: Annotated[bool, o.help_config(CheckConfig)] = False,
     fix: Annotated[str | None, Fix] = None,
     force: o.ForceOption = None,
+    offline: o.OfflineOption = None,
+    trust: o.TrustOption = None,
     json: o.JsonOption = False,
     quiet: o.QuietOption = False,
     verbose: o.VerboseOption = False,

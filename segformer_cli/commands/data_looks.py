@@ -13,12 +13,12 @@ from segformer_cli.config import PreviewConfig, StatsConfig
 STATS_EXAMPLES = epilog(
     "segformer data stats -d my-data/",
     "segformer data stats -d cityscapes:/data/cityscapes --split val --json",
-    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero"),
+    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero", "--bands"),
 )
 PREVIEW_EXAMPLES = epilog(
     "segformer data preview -d my-data/ -o sheet.png",
     "segformer data preview -d ade20k:/data/ade -o sheet.png --set preset=ade20k --limit 12",
-    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero"),
+    note=o.also("--image-suffix", "--mask-suffix", "--map", "--reduce-zero", "--bands"),
 )
 
 Split = o.text_option("--split", metavar="NAME", help="train (default), val ...", panel=o.WHAT)
@@ -39,6 +39,7 @@ def stats(
     mask_suffix: o.MaskSuffixOption = None,
     map: o.MapOption = None,
     reduce_zero: o.ReduceZeroOption = None,
+    bands: o.BandsOption = None,
     workers: Annotated[str | None, Threads] = None,
     config: o.ConfigOption = None,
     set: o.SetOption = None,
@@ -61,15 +62,17 @@ def stats(
             for k, name in enumerate(found.split.class_names)
         ]
         console.table("", ["class", "share", "images", "weight"], rows)
-        bands = [(str(at), float(found.mean[at]), float(found.std[at])) for at in range(len(found.mean))]
-        console.table("", ["band", "mean", "std"], bands)
-        sizes = [(f"{height}x{width}", count) for (height, width), count in found.sizes.most_common(5)]
+        values = found.values
+        names = found.split.bands or ("red", "green", "blue")
+        rows_of_bands = zip(names, values.mean.tolist(), values.std.tolist(), strict=True)
+        console.table("", ["band", "mean", "std"], [(str(name), mean, std) for name, mean, std in rows_of_bands])
+        sizes = [(f"{height}x{width}", count) for (height, width), count in values.sizes.most_common(5)]
         console.table("", ["size", "images"], sizes)
-        of_all = f"; means and sizes are of {found.measured}" if found.measured < len(found.split) else ""
+        of_all = f"; means and sizes are of {values.measured}" if values.measured < len(found.split) else ""
         console.done(
             found.to_json(),
             summary=f"{found.split.data} {found.split.name}: {len(found.split)} images{of_all}",
-            next_command=f"segformer train -d {settings.data} --set class_weights=auto",
+            next_command=f"segformer train -d {settings.data}{o.bands_of(settings)} --set class_weights=auto",
         )
 
 
@@ -82,6 +85,7 @@ def preview(
     mask_suffix: o.MaskSuffixOption = None,
     map: o.MapOption = None,
     reduce_zero: o.ReduceZeroOption = None,
+    bands: o.BandsOption = None,
     crop_size: Annotated[str | None, CropSize] = None,
     seed: Annotated[str | None, Seed] = None,
     config: o.ConfigOption = None,
@@ -106,5 +110,5 @@ def preview(
             {"path": found.path, "images": found.keys, "crop_size_hw": [height, width], "classes": found.class_names},
             artifacts=[found.path],
             summary=f"{found.path}: {len(found.keys)} images, crops of {height} x {width}",
-            next_command=f"segformer train -d {settings.data}",
+            next_command=f"segformer train -d {settings.data}{o.bands_of(settings)}",
         )

@@ -29,6 +29,7 @@ EXAMPLES = epilog(
         "--submission", "--all (a row for every class; else, of more than 40, the ten worst and the ten best)",
         "-b/--batch-size", "-j/--workers", "--precision", "--seed", "--image-suffix", "--mask-suffix", "--map",
         "--reduce-zero",
+        "--bands",
     ),
 )
 
@@ -46,6 +47,7 @@ def evaluate(
     mask_suffix: o.MaskSuffixOption = None,
     map: o.MapOption = None,
     reduce_zero: o.ReduceZeroOption = None,
+    bands: o.BandsOption = None,
     protocol: so.ProtocolOption = None,
     multi_scale: so.MultiScaleOption = None,
     size: so.ScoreSizeOption = None,

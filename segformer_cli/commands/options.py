@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -126,6 +126,10 @@ MapOption = Annotated[
 ReduceZeroOption = Annotated[
     bool | None, switch_option("--reduce-zero", help="Ignore id 0, count classes from id 1.", panel=WHAT)
 ]
+BandsOption = Annotated[
+    str | None,
+    text_option("--bands", metavar="4,3,2", help="Bands of the pictures, in any depth.", panel=WHAT, hidden=True),
+]
 SizeOption = Annotated[
     str | None,
     text_option(
@@ -173,6 +177,16 @@ OfflineOption = Annotated[bool | None, switch_option("--offline", help="Never to
 TrustOption = Annotated[
     bool | None, switch_option("--trust", help="Run an exported file that can hold code and is not ours.", panel=HOW)
 ]
+
+
+class _WithBands(Protocol):
+    @property
+    def bands(self) -> tuple[int, ...]: ...
+
+
+def bands_of(config: _WithBands) -> str:
+    """The words that name the bands of a configuration in another command; none where there are none."""
+    return f" --bands {','.join(map(str, config.bands))}" if config.bands else ""
 
 
 def help_config(cls: type[DataclassInstance]) -> Any:

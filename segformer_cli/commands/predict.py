@@ -19,7 +19,7 @@ EXAMPLES = epilog(
     "segformer predict sample -w sample -o out/ --save mask,overlay",
     "segformer predict street.jpg -o street.png",
     "segformer predict pictures/ -w b5-cityscapes -o masks/ --size 1024x2048",
-    note=o.also("--opacity", "--precision"),
+    note=o.also("--opacity", "--precision", "--bands"),
 )
 
 Inputs = typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, or sample.", show_default=False)
@@ -32,6 +32,7 @@ def predict(
     inputs: Annotated[list[str] | None, Inputs] = None,
     weights: o.WeightsOption = None,
     size: o.SizeOption = None,
+    bands: o.BandsOption = None,
     device: o.DeviceOption = None,
     precision: o.PrecisionOption = None,
     config: o.ConfigOption = None,

@@ -186,10 +186,14 @@ def _facts(found: WeightsInfo) -> list[tuple[str, object]]:
         ("variant", found.variant),
         ("classes", f"{found.num_classes}: {names}" if names else "none"),
         ("parameters", f"{found.parameters:,}"),
-        ("bands", str(found.in_channels)),
+        ("bands", f"{found.in_channels}{_numbered(found.bands)}"),
         ("trained on", found.training_data or "not known"),
         ("origin", found.origin or "not known"),
         ("LayerNorm eps", f"{found.eps:g} and {found.block_eps:g}"),
         ("sha256", found.sha256 or "-"),
         *(("note", note) for note in found.notes),
     ]
+
+
+def _numbered(bands: tuple[int, ...]) -> str:
+    return f" ({', '.join(map(str, bands))} of the files)" if bands else ""

@@ -9,6 +9,7 @@ from segformer_cli.config.marks import (
     COUNT,
     NOT_NEGATIVE,
     SIDES,
+    Bands,
     Doc,
     IdMap,
     ImageSuffix,
@@ -31,12 +32,20 @@ class CheckConfig:
     mask_suffix: MaskSuffix = None
     map: IdMap = ()
     reduce_zero: ReduceZero = False
+    bands: Bands = ()
     masks_only: Annotated[
         bool, Doc("leave the pictures undecoded: their sizes are compared, damaged and repeated ones are not found")
     ] = False
     alike: Annotated[
         int, Doc("bits of 64 by which the hashes of near duplicates may differ; 0: equal hashes alone"), BITS
     ] = 3
+    weights: Annotated[
+        str | None, Doc("WEIGHTS that know the data's classes: whether the ids in the masks are what they see there")
+    ] = None
+    predict: Annotated[int, Doc("pictures of each split that the weights look at, evenly spaced over it"), COUNT] = 16
+    device: Annotated[str, Doc("of the weights: auto, cpu, cuda, cuda:1, mps")] = "auto"
+    offline: Annotated[bool, Doc("never touch the network")] = False
+    trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False
     workers: Annotated[int | None, Doc("threads that read files; default: one a core"), COUNT] = None
     fix: Annotated[
         str | None, Doc("a .yaml, or a list of one split, to write: the same data without what is wrong with it")
@@ -54,6 +63,7 @@ class StatsConfig:
     mask_suffix: MaskSuffix = None
     map: IdMap = ()
     reduce_zero: ReduceZero = False
+    bands: Bands = ()
     limit: Annotated[
         int | None, Doc("pictures whose values and sizes are measured, evenly spaced over the split; null: all"), COUNT
     ] = 500
@@ -70,6 +80,7 @@ class PreviewConfig:
     mask_suffix: MaskSuffix = None
     map: IdMap = ()
     reduce_zero: ReduceZero = False
+    bands: Bands = ()
     preset: Annotated[str | None, Doc("the recipe whose crops are shown; default: train's own defaults")] = None
     crop_size: Annotated[
         tuple[int, int] | None,

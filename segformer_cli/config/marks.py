@@ -89,4 +89,10 @@ IdMap = Annotated[
 ]
 ReduceZero = Annotated[bool, Doc("id 0 of the masks is ignored, and the classes are counted from id 1")]
 
+Bands = Annotated[
+    tuple[int, ...],
+    Doc("of the pictures' files, counted from 1, read as stored in any depth; default: 8-bit RGB"),
+    COUNT,
+]
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

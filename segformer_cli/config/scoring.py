@@ -14,6 +14,7 @@ from segformer_cli.config.marks import (
     RATIOS,
     SHARE,
     SIDES,
+    Bands,
     Doc,
     IdMap,
     ImageSuffix,
@@ -55,6 +56,7 @@ class EvalConfig:
     mask_suffix: MaskSuffix = None
     map: IdMap = ()
     reduce_zero: ReduceZero = False
+    bands: Bands = ()
     batch_size: Annotated[
         int | Literal["auto"],
         Doc("images a step; only images of one size share a step; auto: what a GPU's memory takes, 1 elsewhere"),

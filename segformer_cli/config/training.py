@@ -13,6 +13,7 @@ from segformer_cli.config.marks import (
     SHARE,
     SIDES,
     STAGES,
+    Bands,
     Doc,
     IdMap,
     ImageSuffix,
@@ -38,6 +39,7 @@ class TrainConfig:
     mask_suffix: MaskSuffix = None
     map: IdMap = ()
     reduce_zero: ReduceZero = False
+    bands: Bands = ()
     iterations: Annotated[
         int | None, Doc("optimiser steps; default: 80 epochs, at least 1,000, at most 40,000"), COUNT
     ] = None
@@ -139,6 +141,12 @@ class TrainConfig:
     workers: Annotated[
         int | None, Doc("processes that read files; default: chosen from the machine's cores"), NOT_NEGATIVE
     ] = None
+    cache: Annotated[
+        Literal["none", "disk", "ram"], Doc("decode the pictures once, into a file that all processes share, or memory")
+    ] = "none"
+    fast_decode: Annotated[
+        bool, Doc("decode JPEG at a half, quarter or eighth of its size where a crop is scaled down as far")
+    ] = False
     seed: Annotated[int, Doc("of weights, order and augmentation"), NOT_NEGATIVE] = 0
     deterministic: Annotated[bool, Doc("refuse operations whose result can differ between runs")] = False
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"

@@ -11,6 +11,7 @@ from segformer_cli.config.marks import (
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
+    Bands,
     Doc,
     IdMap,
     Precision,
@@ -30,6 +31,12 @@ class PredictConfig:
     size: Annotated[str | None, Doc("N (short side), HxW (fits inside) or native; default: the checkpoint's own")] = (
         None
     )
+    bands: Bands = ()
+    overlay_bands: Annotated[
+        tuple[int, ...],
+        Doc("three of the network's bands, counted from 1, that an overlay shows as red, green and blue; or one"),
+        COUNT,
+    ] = ()
     opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"

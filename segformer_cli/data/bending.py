@@ -1,4 +1,4 @@
-"""What users say of data to have it read otherwise than it lies there: endings of names, other ids, id 0 dropped.
+"""What users say of data to have it read otherwise than it lies there: endings, other ids, id 0 dropped, bands.
 
 Nothing is written to the data. An id of the mask files is bent by `--map`: 204=1 makes it the class 1, 7=road the class
 of that name, 11=ignore drops its pixels from loss and score; several ids may become one class.
@@ -45,18 +45,20 @@ class Bending:
     """How data is to be read otherwise than it lies there.
 
     `map` holds ID=CLASS, ID=NAME and ID=ignore, where ID is an id of the mask files and CLASS an id of the classes.
-    With `reduce_zero` id 0 is ignored and the classes are counted from id 1.
+    With `reduce_zero` id 0 is ignored and the classes are counted from id 1. `bands` are those of the pictures'
+    files to read, counted from 1.
     """
 
     image_suffix: str | None = None
     mask_suffix: str | None = None
     map: tuple[str, ...] = ()
     reduce_zero: bool = False
+    bands: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, config: Keys) -> Bending:
+    def of(cls, config: Keys, bands: tuple[int, ...] = ()) -> Bending:
         """What the keys of a configuration say."""
-        return cls(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero)
+        return cls(config.image_suffix, config.mask_suffix, config.map, config.reduce_zero, bands)
 
     def targets(self) -> dict[int, str]:
         """For each id that is bent what it becomes: a class id, a name, or `ignore`.
@@ -93,6 +95,7 @@ class Bending:
             self.mask_suffix or below.mask_suffix,
             (*kept, *self.map),
             self.reduce_zero or below.reduce_zero,
+            self.bands or below.bands,
         )
 
 
@@ -100,11 +103,12 @@ NOT_BENT = Bending()
 
 
 def bend(split: Split, bending: Bending) -> Split:
-    """The same split, its ids read as `bending.map` says.
+    """The same split, its ids read as `bending.map` says, and those bands of its pictures that are named.
 
     Raises:
         UsageError: an entry is no ID=CLASS, contradicts another, or names a class that the data lacks.
     """
+    split = replace(split, bands=bending.bands) if bending.bands else split
     targets = bending.targets()
     if not targets:
         return split

@@ -7,6 +7,8 @@
 | label_colors.txt | `r g b name` |
 | labelmap.txt | `name:r,g,b:parts:actions`, as CVAT writes it |
 | id2label.json | `{"0": "name", ...}`, as on the Hugging Face hub |
+
+What is called void, unlabeled, unknown or ignored, or has an id below 0, is no class: its pixels are ignored.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from segformer_cli.classes import Colour, same_name
+from segformer_cli.coercion import counted
+from segformer_cli.data.bending import HIGHEST_ID
 from segformer_cli.errors import DataError
 from segformer_cli.places import Place
 
 VOID = frozenset(("void", "unlabeled", "unlabelled", "unknown", "ignore", "ignored"))
-"""What files with colours call what is no class."""
+"""What such files call what is no class."""
 
 _COLUMNS = {
     "name": ("name", "class", "label", "class name"),
@@ -87,10 +91,14 @@ def _table(rows: Sequence[_Row], source: Place) -> ClassTable:
         row = next(row for row in rows if row.colour is None)
         raise _not_understood(source, row.line, row.name, "the others have a colour, this one none")
     numbers = [index if row.index is None else row.index for index, row in enumerate(rows)]
-    known = [at for at, row in enumerate(rows) if not coloured or same_name(row.name) not in VOID]
+    known = [at for at, row in enumerate(rows) if numbers[at] >= 0 and same_name(row.name) not in VOID]
     void = [at for at in range(len(rows)) if at not in set(known)]
     if not known:
         raise DataError(f"{source.name} names no class but void", where=str(source))
+    if len(known) == 1 and void:
+        name = rows[void[0]].name
+        hint = f"if pixels of {name} are where {rows[known[0]].name} is not, call it background"
+        raise DataError(f"{source.name} names one class, and {name}, which is ignored", where=str(source), hint=hint)
     ids = tuple(numbers[at] for at in known)
     return ClassTable(
         tuple(rows[at].name for at in known),
@@ -98,7 +106,7 @@ def _table(rows: Sequence[_Row], source: Place) -> ClassTable:
         tuple(coloured[at] for at in known) if coloured else None,
         tuple(coloured[at] for at in void) if coloured else (),
         None if ids == tuple(range(len(ids))) else ids,
-        tuple(numbers[at] for at in void),
+        tuple(numbers[at] for at in void if numbers[at] >= 0),
     )
 
 
@@ -161,20 +169,17 @@ def _by_columns(source: Place) -> Iterator[_Row]:
             raise _not_understood(source, number, line, f"the header has {len(columns)} columns")
         channels = [cells[at] for at in colour_at if at is not None]
         colour = _colour(channels, source, number) if len(channels) == 3 else None
-        if id_at is not None and not cells[id_at].isdigit():
-            raise _not_understood(source, number, line, f"the id {cells[id_at]!r} is no number")
-        yield _Row(cells[name_at], number, colour, None if id_at is None else int(cells[id_at]))
+        yield _Row(cells[name_at], number, colour, None if id_at is None else _index(cells[id_at], source, number))
 
 
 def _id2label(source: Place) -> Iterator[_Row]:
     try:
-        found = json.loads(_text(source))
-        named = {int(index): str(name) for index, name in found.items()}
-    except (ValueError, AttributeError) as error:
+        found = json.loads(_text(source)).items()
+    except (ValueError, AttributeError, RecursionError) as error:
         hint = 'it holds {"0": "name of id 0", "1": ...}'
         raise DataError(f"{source.name} cannot be understood: {error}", where=str(source), hint=hint) from error
-    for index, name in sorted(named.items()):
-        yield _Row(name, index + 1, index=index)
+    rows = [_Row(str(name), number, index=_index(key, source, number)) for number, (key, name) in enumerate(found, 1)]
+    yield from sorted(rows, key=lambda row: row.index or 0)
 
 
 _READERS: dict[str, Callable[[Place], Iterator[_Row]]] = {
@@ -212,10 +217,18 @@ def _cells(line: str) -> list[str]:
 
 
 def _colour(parts: Sequence[str], source: Place, line: int) -> Colour:
-    if len(parts) != 3 or not all(part.isdigit() and int(part) < 256 for part in parts):
+    channels = [found for part in parts if (found := counted(part, 255)) is not None]
+    if len(parts) != 3 or len(channels) != 3:
         raise _not_understood(source, line, ",".join(parts), "a colour is three numbers from 0 to 255")
-    red, green, blue = map(int, parts)
-    return red, green, blue
+    return channels[0], channels[1], channels[2]
+
+
+def _index(text: str, source: Place, line: int) -> int:
+    """An id; below 0 of what no mask can hold."""
+    found = counted(text.removeprefix("-"), HIGHEST_ID)
+    if found is None:
+        raise _not_understood(source, line, text, f"an id is a number from 0 to {HIGHEST_ID}; below 0, no class")
+    return -found if text.startswith("-") else found
 
 
 def _not_understood(source: Place, line: int, text: str, why: str) -> DataError:

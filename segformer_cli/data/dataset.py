@@ -61,12 +61,14 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
         std: tuple[float, ...],
         seed: int,
         source: Decoded | None = None,
+        fast_decode: bool = False,
     ) -> None:
         """
         Args:
             source: the pairs decoded beforehand; without it they are read from their files.
+            fast_decode: a JPEG that is to be scaled down is decoded at a half, quarter or eighth of its size.
         """
-        self.split, self.source = split, source
+        self.split, self.source, self.fast_decode = split, source, fast_decode
         self.augmentation = augmentation
         self.mean, self.std = mean, std
         self.seed = seed
@@ -83,9 +85,15 @@ class TrainCrops(Dataset[tuple[Tensor, Tensor] | SegFormerError]):
     def _crop(self, position: int, index: int, wanted: int | None = None) -> tuple[Tensor, Tensor]:
         rng = generator(self.seed, AUGMENTATION, position)
         ignore = self.split.ignore_index
-        source = self.source
-        image, target = source.read(index) if source else self.split.read(self.split.pairs[index])
-        image, target = self.augmentation(image, target, ignore, rng, wanted)
+        if self.source is not None:
+            image, target = self.augmentation(*self.source.read(index), ignore, rng, wanted)
+        elif self.fast_decode:
+            target = self.split.read_target(self.split.pairs[index])
+            size_hw = self.augmentation.scaled(target.shape, rng)
+            image = self.split.read_reduced(self.split.pairs[index], target.shape, size_hw)
+            image, target = self.augmentation.crop(image, target, size_hw, ignore, rng, wanted)
+        else:
+            image, target = self.augmentation(*self.split.read(self.split.pairs[index]), ignore, rng, wanted)
         bands, target = pad_to(
             normalise(image, self.mean, self.std), target, self.augmentation.crop_size, ignore
         )

@@ -145,7 +145,7 @@ def _look_at_picture(split: Split, pair: Pair, *, masks_only: bool) -> tuple[_Se
     except SegFormerError as error:
         return _Seen(size_hw, orientation, digest), [*faults, Fault("damaged", pair.image, error.message)]
     height, width = picture.shape[:2]
-    return _Seen((height, width), orientation, digest, difference_hash(picture)), faults
+    return _Seen((height, width), orientation, digest, difference_hash(split.shown(picture))), faults
 
 
 def _bytes_of(place: Place) -> tuple[bytes | None, Fault | None]:

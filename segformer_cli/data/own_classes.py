@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.classes import ignore_index_for, same_name
-from segformer_cli.data.bending import IGNORE, Bending, class_number, shifted, widened
+from segformer_cli.coercion import counted
+from segformer_cli.data.bending import HIGHEST_ID, IGNORE, Bending, class_number, shifted, widened
 from segformer_cli.data.class_tables import VOID, ClassTable
 from segformer_cli.data.pairs import UNKNOWN, identity_ids
 from segformer_cli.errors import DataError, UsageError
@@ -90,9 +91,10 @@ def only_mapped(numbering: Numbering) -> Numbering:
 
 def _named(table: ClassTable, census: Census, bending: Bending) -> Numbering:
     names = table.names
-    if bending.reduce_zero and same_name(names[0]) in VOID | {"background", "other", "others"}:
+    dropped = "void" if 0 in table.void_ids else names[0]
+    if bending.reduce_zero and same_name(dropped) in VOID | {"background", "other", "others"}:
         raise UsageError(
-            f"--reduce-zero drops the id 0, and {table.source.name} names it {names[0]!r}",
+            f"--reduce-zero drops the id 0, and {table.source.name} names it {dropped!r}",
             where=str(table.source),
             hint="leave out --reduce-zero, or that line",
         )
@@ -159,7 +161,7 @@ def _numbers(targets: dict[int, str], census: Census) -> set[int]:
     """The classes that ids are bent to, where classes have no names."""
     found = set()
     for index, target in targets.items():
-        if target != IGNORE and not target.isdigit():
+        if target != IGNORE and counted(target, HIGHEST_ID) is None:
             raise UsageError(
                 f"--map {index}={target}: the classes of {census.root.name} have no names",
                 where=str(census.root),
@@ -175,8 +177,8 @@ def _bent(census: Census, bending: Bending, names: Sequence[str]) -> set[int]:
     found = set(census.present - set(targets))
     for index in census.present & set(targets):
         target = targets[index]
-        if target.isdigit():
-            found.add(int(target))
+        if (told := counted(target, HIGHEST_ID)) is not None:
+            found.add(told)
         elif (named := class_number(target, names)) is not None:
             found.add(1 if len(names) == 1 else named)
     return found

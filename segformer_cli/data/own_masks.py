@@ -41,7 +41,7 @@ def _read_array(place: Place) -> Ids:
         array = np.load(io.BytesIO(place.read_bytes()), allow_pickle=False)
     except FileNotFoundError:
         raise ImageError(f"there is no file {place.name}", where=str(place)) from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:                  # of any kind: numpy parses the header as it would Python
         raise ImageError(f"{place.name} is no array that can be read: {error}", where=str(place)) from error
     ids: NDArray[np.generic] = array
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):

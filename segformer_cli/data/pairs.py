@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import eq
+from os import fsdecode, fsencode
 from pathlib import Path, PurePosixPath
 from typing import overload
 
@@ -14,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segformer_cli.bands import as_picture, read_bands
 from segformer_cli.classes import ClassSet, Colour
 from segformer_cli.errors import DataError
-from segformer_cli.images import Ids, Picture, read_image, read_mask
+from segformer_cli.images import Ids, Picture, Pixels, read_image, read_mask
 from segformer_cli.places import ArchivePath, Place
 
 UNKNOWN = -1
@@ -41,7 +43,7 @@ class Pairs(Sequence[Pair]):
     """
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
-        texts = [text.encode() for pair in pairs for text in (pair.key, _text_of(pair.image), _text_of(pair.mask))]
+        texts = [fsencode(text) for pair in pairs for text in (pair.key, _text_of(pair.image), _text_of(pair.mask))]
         self._block = np.frombuffer(b"".join(texts), np.uint8)
         self._ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         self._order = np.arange(len(texts) // 3)
@@ -60,7 +62,7 @@ class Pairs(Sequence[Pair]):
             return self._taken(self._order[index])
         place = 3 * int(self._order[index])
         ends = self._ends[place : place + 4].tolist()
-        key, image, mask = (self._block[a:b].tobytes().decode() for a, b in pairwise(ends))
+        key, image, mask = (fsdecode(self._block[a:b].tobytes()) for a, b in pairwise(ends))
         return Pair(key, _place_of(image), _place_of(mask) if mask else None)
 
     def __eq__(self, other: object) -> bool:
@@ -84,7 +86,8 @@ class Split:
 
     `ids` maps an id of the files to a class id or `ignore_index`: index it by the file's id; ids that
     mean nothing are `UNKNOWN`. It has 256 or 65536 entries. `note` is what to know of how the split came about.
-    `read_ids` gives the ids (H, W) that a mask's file holds.
+    `read_ids` gives the ids (H, W) that a mask's file holds. `bands` are those that are read of each picture, counted
+    from 1; of none, pictures are 8-bit RGB.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Split:
     pairs: Sequence[Pair]
     note: str | None = None
     read_ids: Callable[[Place], Ids] = read_mask
+    bands: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.pairs, Pairs):
@@ -126,34 +130,53 @@ class Split:
         assert isinstance(self.pairs, Pairs)
         return replace(self, pairs=self.pairs.at(indices))
 
-    def read(self, pair: Pair) -> tuple[Picture, Ids]:
-        """The picture (H, W, 3) and its target (H, W) of class ids.
+    def read(self, pair: Pair) -> tuple[Pixels, Ids]:
+        """The picture (H, W, C) and its target (H, W) of class ids.
 
         Raises:
             ImageError: a file cannot be read.
             DataError: the sizes differ, or the mask holds an id that means nothing.
         """
-        image = self.read_image(pair)
         target = self.read_target(pair)
-        if image.shape[:2] != target.shape and image.shape[1::-1] == target.shape:
+        return self.read_reduced(pair, target.shape, target.shape), target
+
+    def read_reduced(self, pair: Pair, target_hw: tuple[int, ...], least_hw: tuple[int, ...]) -> Pixels:
+        """The picture of a pair whose target is of (H, W); a JPEG at a half, quarter or eighth of it, not below a size.
+
+        Raises:
+            ImageError: it cannot be read.
+            DataError: the sizes differ.
+        """
+        most = min(target_hw[0] // max(1, least_hw[0]), target_hw[1] // max(1, least_hw[1]))
+        divisor = next(each for each in (8, 4, 2, 1) if each <= max(1, most))
+        expected = -(-target_hw[0] // divisor), -(-target_hw[1] // divisor)
+        image = self.read_image(pair, divisor=divisor)
+        if image.shape[:2] not in (expected, target_hw) and image.shape[1::-1] in (expected, target_hw):
             # A picture turned by its EXIF orientation whose mask was drawn on the stored pixels.
-            image = self.read_image(pair, upright=False)
-        if image.shape[:2] != target.shape:
+            image = self.read_image(pair, upright=False, divisor=divisor)
+        if image.shape[:2] not in (expected, target_hw):
+            image = self.read_image(pair)
             raise DataError(
-                f"{pair.image.name} is {image.shape[0]} x {image.shape[1]}, its mask {target.shape[0]} x "
-                f"{target.shape[1]} (height x width)",
+                f"{pair.image.name} is {image.shape[0]} x {image.shape[1]}, its mask {target_hw[0]} x "
+                f"{target_hw[1]} (height x width)",
                 where=f"{pair.image} and {pair.mask}",
                 hint="each mask must have the size of its picture",
             )
-        return image, target
+        return image
 
-    def read_image(self, pair: Pair, *, upright: bool = True) -> Picture:
-        """The picture (H, W, 3) of one pair.
+    def read_image(self, pair: Pair, *, upright: bool = True, divisor: int = 1) -> Pixels:
+        """The picture (H, W, C) of one pair; see `images.read_image`.
 
         Raises:
             ImageError: it cannot be read.
         """
-        return read_image(pair.image, upright=upright)
+        if self.bands:
+            return read_bands(pair.image, self.bands)
+        return read_image(pair.image, upright=upright, divisor=divisor)
+
+    def shown(self, pixels: Pixels) -> Picture:
+        """(H, W, 3): what people see of a picture that was read; of bands the first three, or one in grey."""
+        return as_picture(pixels, self.bands)
 
     def read_target(self, pair: Pair) -> Ids:
         """The target (H, W) of one pair: class ids and `ignore_index`."""

@@ -65,6 +65,7 @@ KINDS: Mapping[str, Kind] = {
         "error", "masks of 16 bits with ids above 255",
         "ids of instances (class x 1000 + number)? Export those of classes; or bend them with --map",
     ),
+    "class_map": Kind("error", "ids that seem to mean another class than they are read as"),
     "all_ignored_split": Kind(
         "error", "splits without any labelled pixel",
         "every pixel of every mask is ignored: are these the right masks, is --map or --reduce-zero meant so?",

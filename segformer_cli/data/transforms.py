@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.data.pairs import histogram
-from segformer_cli.images import Ids, Picture
-from segformer_cli.resize import SizePolicy
+from segformer_cli.images import Ids, Picture, Pixels
+from segformer_cli.resize import SizePolicy, resized
 
 Photometric = Literal["full", "mild", "off"]
 
 _WARPS_EXACTLY = int(cv2.__version__.partition(".")[0]) >= 5
-"""Before, OpenCV rounded places to 1/32 of a pixel: several grey levels at edges."""
+"""Before, OpenCV rounded places to 1/32 of a pixel: several grey levels at edges. It still does of 2 or 5 bands."""
 
 _WHOLE_IS_CHEAPER = 3.0
 """Up to so many times the part's area: to resize takes a third of the time per pixel."""
+
+GREY_SPREAD = 57.63
+"""The mean of ImageNet's deviations, on the scale of 0..255."""
 
 TRIES = 10
 """Boxes that a crop is chosen from."""
@@ -33,7 +36,8 @@ class Augmentation:
     """The recipe of one training crop.
 
     `base_size` is the (height, width) a picture is fitted into before scaling, in either orientation;
-    None is its own size. `cat_max_ratio` bounds the share of one class in a crop, see `choose_crop`.
+    None is its own size. `cat_max_ratio` bounds the share of one class in a crop, see `choose_crop`. `spread` is the
+    deviation of each band of pictures that are no 8-bit RGB; with it colours are distorted by `distort_bands`.
     """
 
     crop_size: tuple[int, int]
@@ -42,26 +46,45 @@ class Augmentation:
     cat_max_ratio: float = 0.75
     flip: float = 0.5
     photometric: Photometric = "full"
+    spread: tuple[float, ...] | None = None
 
     def __call__(
-        self, image: Picture, target: Ids, ignore_index: int, rng: np.random.Generator, wanted: int | None = None
-    ) -> tuple[Picture, Ids]:
+        self, image: Pixels, target: Ids, ignore_index: int, rng: np.random.Generator, wanted: int | None = None
+    ) -> tuple[Pixels, Ids]:
         """One crop of the scaled picture and its target; smaller than `crop_size` where the picture is.
 
         Args:
             wanted: a class that is to be in it, see `choose_crop`.
         """
-        new_h, new_w = self._scaled(image.shape[:2], rng)
+        return self.crop(image, target, self.scaled(target.shape, rng), ignore_index, rng, wanted)
+
+    def crop(
+        self,
+        image: Pixels,
+        target: Ids,
+        size_hw: tuple[int, int],
+        ignore_index: int,
+        rng: np.random.Generator,
+        wanted: int | None = None,
+    ) -> tuple[Pixels, Ids]:
+        """The same at a size that `scaled` gave; the picture may be of another size than its target."""
+        new_h, new_w = size_hw
         scaled: Ids = cv2.resize(target, (new_w, new_h), interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
         box = choose_crop(scaled, self.crop_size, self.cat_max_ratio, ignore_index, rng, wanted)
         image, target = resized_part(image, (new_h, new_w), box), scaled[box]
         if rng.random() < self.flip:
-            image, target = np.asarray(cv2.flip(image, 1), np.uint8), cv2.flip(target, 1)  # type: ignore[assignment]
+            image, target = np.ascontiguousarray(image[:, ::-1]), cv2.flip(target, 1)  # type: ignore[assignment]
         if self.photometric != "off":
-            image = distort_colours(image, rng, full=self.photometric == "full")
+            image = self._distorted(image, rng)
         return image, target
 
-    def _scaled(self, size_hw: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    def _distorted(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        full = self.photometric == "full"
+        if self.spread is None:
+            return distort_colours(np.asarray(image, np.uint8), rng, full=full)
+        return distort_bands(image, self.spread, rng, full=full)
+
+    def scaled(self, size_hw: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
         """The size that a picture of `size_hw` is scaled to."""
         ratio = rng.uniform(*self.scale_range)
         height, width = self.base_size or size_hw
@@ -69,16 +92,17 @@ class Augmentation:
         return SizePolicy(short=min(bounds), long=max(bounds)).fitted(size_hw)
 
 
-def resized_part(image: Picture, size_hw: tuple[int, int], box: tuple[slice, slice]) -> Picture:
+def resized_part(image: Pixels, size_hw: tuple[int, int], box: tuple[slice, slice]) -> Pixels:
     """The rows and columns `box` of the picture resized to `size_hw`, bilinear.
 
     Where they are a small part of it they are computed alone, within one grey level of the part of the whole.
     """
     (height, width), (rows, columns) = size_hw, box
     part_h, part_w = rows.stop - rows.start, columns.stop - columns.start
-    if not _WARPS_EXACTLY or height * width < _WHOLE_IS_CHEAPER * part_h * part_w:
-        whole = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(whole[box], np.uint8)
+    exact = _WARPS_EXACTLY and image.shape[2] in (1, 3, 4)
+    if not exact or height * width < _WHOLE_IS_CHEAPER * part_h * part_w:
+        whole = resized(image, (height, width))
+        return np.ascontiguousarray(whole[box])
     # Pixel centres lie at halves: x of the part is pixel (x + 1/2 + left) * step - 1/2 of the source.
     step_y, step_x = image.shape[0] / height, image.shape[1] / width
     to_source = np.array(
@@ -86,7 +110,7 @@ def resized_part(image: Picture, size_hw: tuple[int, int], box: tuple[slice, sli
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     part = cv2.warpAffine(image, to_source, (part_w, part_h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(part, np.uint8)
+    return part.reshape(part_h, part_w, -1)  # type: ignore[return-value]
 
 
 def choose_crop(
@@ -158,6 +182,24 @@ def distort_colours(image: Picture, rng: np.random.Generator, *, full: bool = Tr
     return image
 
 
+def distort_bands(
+    image: Pixels, spread: tuple[float, ...], rng: np.random.Generator, *, full: bool = True
+) -> Pixels:
+    """The picture with random brightness and, if `full`, contrast, each with chance 1/2, alike in all bands.
+
+    The ranges are those of `distort_colours`, where a band's deviation stands for ImageNet's: what hue and saturation
+    of other bands are, nobody knows.
+    """
+    values = image.astype(np.float32)
+    if rng.random() < 0.5:
+        values += np.float32(rng.uniform(-32, 32) / GREY_SPREAD) * np.asarray(spread, np.float32)
+    if full and rng.random() < 0.5:
+        values *= np.float32(rng.uniform(0.5, 1.5))
+    if image.dtype == np.uint8:
+        return np.clip(values, 0, 255).astype(np.uint8)
+    return np.clip(values, 0, 65535).astype(np.uint16) if image.dtype == np.uint16 else values
+
+
 def _affine(image: Picture, factor: float, offset: float) -> Picture:
     return np.asarray(cv2.LUT(image, _affine_table(factor, offset)), np.uint8)
 
@@ -180,14 +222,17 @@ def _changed_band(image: Picture, band: int, table: NDArray[np.uint8]) -> Pictur
 
 
 def normalise(image: NDArray[np.generic], mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
-    """(H, W, C) values of 0..255 as (C, H, W) float32 with the given mean and deviation taken out of each band."""
+    """(H, W, C) values as (C, H, W) float32 with the given mean and deviation taken out of each band.
+
+    Of floating-point pictures what is no number, as holes in maps are, becomes 0, the mean.
+    """
     scale = (1.0 / np.asarray(std, np.float64)).astype(np.float32)
     offset = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
     bands = np.empty((image.shape[2], *image.shape[:2]), np.float32)
     for band in range(image.shape[2]):
         np.multiply(image[..., band], scale[band], out=bands[band], dtype=np.float32)
         bands[band] += offset[band]
-    return bands
+    return np.nan_to_num(bands, copy=False, nan=0, posinf=0, neginf=0) if image.dtype.kind == "f" else bands
 
 
 def pad_to(

@@ -176,7 +176,8 @@ class _CorruptedImages(IterableDataset[_Chunk | Unreadable]):
 
     def _chunks(self, index: int) -> Iterator[_Chunk]:
         pair = self.split.pairs[index]
-        image, target = read_labelled(self.split, pair)
+        pixels, target = read_labelled(self.split, pair)
+        image = self.split.shown(pixels)
         source = Source(image)
         # Clean comes alone and first: the others are compared with it.
         chunks: list[tuple[Cell | None, ...]] = [(None,)]

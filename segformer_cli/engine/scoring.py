@@ -22,7 +22,7 @@ from segformer_cli.engine.inference import Segmenter, mask_and_confidence, prepa
 from segformer_cli.engine.memory import free_bytes, peak_during
 from segformer_cli.engine.upsampling import LogitMap, class_values
 from segformer_cli.errors import SegFormerError
-from segformer_cli.images import Ids, Picture, read_image
+from segformer_cli.images import Ids, Pixels
 from segformer_cli.metrics.confusion import Counts, confusion_matrix, device_confusion
 from segformer_cli.metrics.scores import scores
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
@@ -135,7 +135,7 @@ def pictures_together(segmenter: Segmenter, split: Split, batch_size: int | Lite
     images = []
     for pair in split.spread(LOOKED_AT).pairs if free is not None else ():
         with suppress(SegFormerError):      # what cannot be read is told where it is scored
-            images.append(read_image(pair.image))
+            images.append(split.read_image(pair))
     if free is None or not images:
         return 1
     largest = max(images, key=lambda image: image.shape[0] * image.shape[1])
@@ -234,11 +234,11 @@ class _EvalImages(Dataset[Item | SegFormerError]):
             return error
 
 
-def read_labelled(split: Split, pair: Pair) -> tuple[Picture, Ids]:
+def read_labelled(split: Split, pair: Pair) -> tuple[Pixels, Ids]:
     """The picture and its target; where it has no labels, a target whose every pixel is ignored."""
     if pair.mask is not None:
         return split.read(pair)
-    image = read_image(pair.image)
+    image = split.read_image(pair)
     return image, np.full(image.shape[:2], split.ignore_index, mask_dtype(len(split.class_names)))
 
 

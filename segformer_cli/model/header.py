@@ -20,7 +20,8 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 class ModelConfig:
     """What a network's numbers mean.
 
-    mean and std are per band, on the 0..255 scale of uint8 pictures, in RGB order. `eps` is that of the
+    mean and std are per band, on the scale of the values in the files: 0..255, in RGB order, where `bands` is empty.
+    Else `bands` are those of the files that the network reads, counted from 1. `eps` is that of the
     LayerNorms after patches and spatial reductions, `block_eps` that of all others (released code: 1e-5
     and 1e-6; transformers: 1e-5 everywhere; mmsegmentation: 1e-6 everywhere). `head_width` None is the
     variant's own. `licence` is that of the weights' origin, None where all of them are the user's own.
@@ -36,6 +37,7 @@ class ModelConfig:
     head_width: int | None = None
     eps: float = 1e-5
     block_eps: float = 1e-6
+    bands: tuple[int, ...] = ()
     size: SizePolicy = NATIVE
     training_data: str | None = None
     origin: str | None = None
@@ -71,11 +73,15 @@ def check_meaning(config: ModelConfig) -> None:
     for name, values in (("mean", config.mean), ("std", config.std)):
         if len(values) != config.in_channels:
             raise WeightsError(f"{name} has {len(values)} values for {config.in_channels} channels", where=name)
+    if config.bands and (len(config.bands) != config.in_channels or min(config.bands) < 1):
+        said = ", ".join(map(str, config.bands))
+        raise WeightsError(f"bands are {said} for {config.in_channels} channels, counted from 1", where="bands")
 
 
 def config_to_json(config: ModelConfig) -> dict[str, Any]:
-    """The config as values JSON can hold."""
-    return dataclasses.asdict(config)
+    """The config as values JSON can hold; without `bands` where there are none, as files before them are."""
+    values = dataclasses.asdict(config)
+    return values if config.bands else {name: value for name, value in values.items() if name != "bands"}
 
 
 def config_from_json(values: Mapping[str, Any], where: str) -> ModelConfig:
@@ -85,7 +91,7 @@ def config_from_json(values: Mapping[str, Any], where: str) -> ModelConfig:
         WeightsError: a key is missing or unknown, or a value has the wrong type.
     """
     names = [f.name for f in dataclasses.fields(ModelConfig)]
-    missing = [name for name in names if name not in values]
+    missing = [name for name in names if name not in values and name != "bands"]
     if missing:
         raise WeightsError(f"the header lacks {', '.join(missing)}", where=where)
     for name in values:
@@ -123,6 +129,7 @@ def _typed_config(values: dict[str, Any], where: str) -> ModelConfig:
     if any(len(colour) != 3 for colour in colours):
         raise ValueError("a colour of the palette is not (red, green, blue)")
     values["palette"] = tuple(colours)
+    values["bands"] = tuple(int(band) for band in values.get("bands", ()))
     for name in ("mean", "std"):
         values[name] = tuple(float(value) for value in values[name])
     for name in ("eps", "block_eps"):

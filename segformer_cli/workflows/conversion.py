@@ -48,6 +48,7 @@ class WeightsInfo:
     class_names: tuple[str, ...]
     parameters: int
     in_channels: int
+    bands: tuple[int, ...]
     head_width: int | None
     eps: float
     block_eps: float
@@ -165,8 +166,8 @@ def inspect_weights(
 
 
 _SHARED = (
-    "variant", "num_classes", "class_names", "in_channels", "eps", "block_eps", "size", "training_data", "origin",
-    "licence",
+    "variant", "num_classes", "class_names", "in_channels", "bands", "eps", "block_eps", "size", "training_data",
+    "origin", "licence",
 )
 """The fields of `WeightsInfo` that a config has under the same names and with the same meaning."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,9 @@ from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked
 from segformer_cli.threads import cores, each_of
 from segformer_cli.workflows.data_fix import refuse_unfixable, write_fix
+
+if TYPE_CHECKING:
+    from segformer_cli.workflows.class_map_check import MapCheck
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ def check_data(config: CheckConfig, progress: ProgressListener = ignore_progress
     """Everything that is wrong with a data set, as far as files tell; none of it is touched.
 
     Raises:
-        DataError: there is no data set.
+        DataError: there is no data set, or it has classes that the weights do not know.
         UsageError: NAME is no layout, or an id is bent to what is not there.
         SegFormerError: the file of `fix` exists or cannot be written.
     """
@@ -89,6 +93,7 @@ def check_data(config: CheckConfig, progress: ProgressListener = ignore_progress
     threads = config.workers or cores()
     splits, problems = _opened(config)
     layout, root = locate(config.data)
+    seeing = _seeing(config, splits, progress)
     with _large_pictures_allowed():
         looks = tuple(_looked(split, number, config, threads, progress) for number, split in enumerate(splits))
         if not splits:
@@ -96,10 +101,24 @@ def check_data(config: CheckConfig, progress: ProgressListener = ignore_progress
     repeated = repeated_in(looks, config.alike)
     problems += problems_of(looks, "" if config.data == "sample" else layout.NAME, repeated)
     written: tuple[str, ...] = ()
+    good = looks
+    if seeing is not None:
+        told, good = seeing.judged(looks, progress)
+        problems += told
     if config.fix is not None and looks:
-        written = tuple(map(str, write_fix(Path(config.fix), looks, repeated, force=config.force)))
+        written = tuple(map(str, write_fix(Path(config.fix), good, repeated, force=config.force)))
     names = splits[0].class_names if splits else ()
     return DataCheck(config.data, layout.NAME, names, in_order(problems), looks, written)
+
+
+def _seeing(config: CheckConfig, splits: list[Split], progress: ProgressListener) -> MapCheck | None:
+    """What looks at ids with a network; without weights none, and no torch is loaded."""
+    if config.weights is None or not splits:
+        return None
+
+    from segformer_cli.workflows.class_map_check import MapCheck
+
+    return MapCheck.of(config, splits[0], progress)
 
 
 def _opened(config: CheckConfig) -> tuple[list[Split], list[Problem]]:
@@ -108,7 +127,7 @@ def _opened(config: CheckConfig) -> tuple[list[Split], list[Problem]]:
     names = [config.split] if config.split != ALL else layout.split_names(root)
     if ALL in names and config.split == ALL:
         names = ["train", "val"]                # of data that is not divided these are all of it
-    bending = Bending.of(config)
+    bending = Bending.of(config, config.bands)
     splits: list[Split] = []
     refused: dict[tuple[str, str], list[str]] = {}
     problems = []

@@ -10,6 +10,7 @@ import numpy as np
 
 from segformer_cli.atomic import refuse_existing
 from segformer_cli.config import PreviewConfig, TrainConfig
+from segformer_cli.data.band_values import measure_bands
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Pair, Split
@@ -23,6 +24,9 @@ from segformer_cli.workflows.run_pictures import Meaning, Panels, fitted, sheet
 
 CROPS = 2
 """Crops of each picture."""
+
+SPREAD_OF = 50
+"""Pictures that say how far the values of bands lie apart."""
 
 FILLED = (124, 116, 104)
 """The mean colour, which the network sees where a crop reaches beyond its picture."""
@@ -52,7 +56,7 @@ def preview_data(config: PreviewConfig, progress: ProgressListener = ignore_prog
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise UsageError(f"--out {out} is no picture", hint="name it FILE.png")
     refuse_existing(out, force=config.force)
-    bending = Bending.of(config)
+    bending = Bending.of(config, config.bands)
     split = open_data(config.data, config.split, bending)
     if not split.labelled:
         raise DataError(f"{split.name} has no masks to show", where=str(split.root), hint="name another --split")
@@ -83,6 +87,7 @@ def _augmentation(config: PreviewConfig, split: Split) -> Augmentation:
         cat_max_ratio=recipe.cat_max_ratio,
         flip=recipe.flip,
         photometric=recipe.photometric,
+        spread=tuple(measure_bands(split, SPREAD_OF).std.tolist()) if split.bands else None,
     )
 
 
@@ -91,9 +96,10 @@ def _row(
 ) -> tuple[Panels, list[Ids]]:
     """The panels of one picture, all of one size, and the targets on them."""
     image, target = split.read(pair)
-    pictures, targets = [fitted(image), meaning.colours(target)], [target]
+    pictures, targets = [fitted(split.shown(image)), meaning.colours(target)], [target]
     for _ in range(CROPS):
-        crop, cut = _padded(*augmentation(image, target, split.ignore_index, rng), augmentation, split.ignore_index)
+        pixels, part = augmentation(image, target, split.ignore_index, rng)
+        crop, cut = _padded(split.shown(pixels), part, augmentation, split.ignore_index)
         pictures += [fitted(crop), meaning.colours(cut)]
         targets.append(cut)
     height = max(picture.shape[0] for picture in pictures)

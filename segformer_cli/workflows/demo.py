@@ -139,7 +139,8 @@ def _headline(score: Evaluation) -> Headline:
 def _scenes(split: Split, predictor: Predictor) -> Gallery:
     rows = []
     for pair in split.pairs[:SCENES]:
-        image, target = split.read(pair)
+        pixels, target = split.read(pair)
+        image = split.shown(pixels)
         found = predictor(image)
         ignore, palette = split.ignore_index, split.palette
         thumbnails = (

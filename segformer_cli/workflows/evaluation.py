@@ -32,6 +32,7 @@ from segformer_cli.reports.page import refuse_other_than_html
 from segformer_cli.resize import NATIVE, parse_size
 from segformer_cli.settings import changed, checked
 from segformer_cli.workflows.calibrating import calibrated_path, write_calibrated
+from segformer_cli.workflows.class_map import IdWatch
 from segformer_cli.workflows.class_match import named_groups
 from segformer_cli.workflows.evaluation_report import write_report
 from segformer_cli.workflows.measurements import PIXELS_FOR_TEMPERATURE, Measurements, Wanted, instance_file, joined
@@ -86,8 +87,10 @@ def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> E
     source = group.agreed(lambda: source_of(config, whole, progress))
     split = source.split
     began = time.perf_counter()
-    found = joined(group.together(lambda: _measured(config, source, progress, group)))
+    watch = _watch(config, source, group)
+    found = joined(group.together(lambda: _measured(config, source, progress, group, watch)))
     seconds = time.perf_counter() - began
+    doubt = group.gathered(None if watch is None else watch.found())[0]
     protocol = protocol_sentence(split, source.how, by_name=source.match is not None)
     result = summarise(found.confusion, split, protocol, seconds)
     result = dataclasses.replace(
@@ -105,7 +108,9 @@ def _evaluate(config: EvalConfig, progress: ProgressListener, group: Group) -> E
     result = _with_interval(with_measurements(result, found), found, config, clusters)
     if config.fit_temperature:
         result = dataclasses.replace(result, temperature=fit_temperature(*found.sampled))
-    result = dataclasses.replace(result, warnings=(*result.warnings, *_warnings(config, source, result, found.wanted)))
+    doubts = () if doubt is None else (str(doubt),)
+    told = (*result.warnings, *doubts, *_warnings(config, source, result, found.wanted))
+    result = dataclasses.replace(result, warnings=told)
     return _written(config, source, result, found) if group.leads else result
 
 
@@ -169,7 +174,7 @@ def _refuse_contradictions(config: EvalConfig) -> None:
 
 
 def _open(config: EvalConfig) -> Split:
-    split = open_data(config.data, config.split, Bending.of(config))
+    split = open_data(config.data, config.split, Bending.of(config, config.bands))
     if not split.labelled and not config.submission:
         raise DataError(
             f"split {split.name!r} of {split.data} has no labels to score against",
@@ -217,7 +222,16 @@ def _outputs(config: EvalConfig, split: Split) -> Iterator[Path]:
             yield submission_path(Path(config.submission), pair)
 
 
-def _measured(config: EvalConfig, source: Source, progress: ProgressListener, group: Group) -> Measurements:
+def _watch(config: EvalConfig, source: Source, group: Group) -> IdWatch | None:
+    """What looks at the ids of the masks in passing, in the first process; classes matched by name are the user's."""
+    if not group.leads or source.segmenter is None or source.match is not None or not source.split.labelled:
+        return None
+    return IdWatch(source.segmenter, source.split, config.data, Bending.of(config, config.bands))
+
+
+def _measured(
+    config: EvalConfig, source: Source, progress: ProgressListener, group: Group, watch: IdWatch | None
+) -> Measurements:
     """What this process counts: all pictures, or its share of them."""
     split = source.split
     instances = "cityscapes" in config.dialect and all(
@@ -240,7 +254,9 @@ def _measured(config: EvalConfig, source: Source, progress: ProgressListener, gr
     with memory_told(_LESS_MEMORY), warnings.catch_warnings():
         # What torch says of many workers, twice, `_warnings` says once.
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-        for each in told(source.judged(split, pace), share, progress if group.leads else ignore_progress):
+        pictures = source.judged(split, pace)
+        pictures = pictures if watch is None else watch.over(pictures, progress)
+        for each in told(pictures, share, progress if group.leads else ignore_progress):
             found.add(each)
             if config.submission:
                 K = len(split.class_names)

@@ -244,7 +244,8 @@ def _rows(
     some: Split = dataclasses.replace(source.split, pairs=tuple(by_key[counts.keys[at]] for at in chosen))
     rows = []
     for each, at in zip(source.judged(some, Pace()), chosen, strict=True):
-        image, target = some.read(each.pair)
+        pixels, target = some.read(each.pair)
+        image = some.shown(pixels)
         ignore, palette = some.ignore_index, some.palette
         thumbnails = (
             picture_thumbnail("picture", image),

@@ -17,11 +17,11 @@ from segformer_cli.data.pairs import Split
 from segformer_cli.engine.exported import ExportedFile, ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.scoring import score_split
-from segformer_cli.errors import DataError, EnvironmentLacksError
+from segformer_cli.errors import DataError, EnvironmentLacksError, UsageError
 from segformer_cli.export.bisect import first_divergence
 from segformer_cli.export.exportable import HW, Network, without_gradients
 from segformer_cli.export.verify import MASK_AGREEMENT, TOLERANCES, Tolerance, Verification, random_pictures, verify
-from segformer_cli.images import Picture
+from segformer_cli.images import Pixels
 from segformer_cli.metrics.scores import scores
 from segformer_cli.model.segformer import SegFormer, upsample
 from segformer_cli.progress import Progress, ProgressListener
@@ -49,7 +49,13 @@ def open_export_pictures(config: ExportConfig, model: SegFormer) -> Pictures:
         DataError: it is no data set and holds no pictures, or has no such split.
     """
     names = model.config.class_names
-    bending = Bending(map=config.map, reduce_zero=config.reduce_zero)
+    bending = Bending(map=config.map, reduce_zero=config.reduce_zero, bands=model.config.bands)
+    bands = model.config.bands
+    if bands and config.data is None:
+        raise UsageError(
+            f"the network reads the bands {', '.join(map(str, bands))}, which the built-in pictures have not",
+            hint="name pictures that have them: -d DATA; or --no-verify",
+        )
     whole = open_pictures(config.data or "sample", config.split, names, bending)
     compared = whole.spread(config.limit or (MANY if config.precision == "int8" else FEW))
     if config.precision != "int8":
@@ -70,7 +76,7 @@ class Intake:
     any_side: bool
     size_hw: HW | None
 
-    def real(self, segmenter: Segmenter, image: Picture) -> Tensor:
+    def real(self, segmenter: Segmenter, image: Pixels) -> Tensor:
         """A batch of one picture (H, W, C)."""
         if self.full:
             batch = torch.from_numpy(image)[None]
@@ -192,7 +198,7 @@ def _other_size(said: ExportedFile, split: Split) -> HW | None:
     return next((size for size in sizes if size != said.size_hw), None)
 
 
-def _network_hw(said: ExportedFile, image: Picture) -> HW:
+def _network_hw(said: ExportedFile, image: Pixels) -> HW:
     """The size at which the file would get a picture."""
     height, width = image.shape[:2]
     return (height, width) if said.full_pipeline else said.config.size.aligned((height, width))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segformer_cli.data.pairs import Split
-from segformer_cli.places import ArchivePath, name_below
+from segformer_cli.places import ArchivePath, Place
 from segformer_cli.robustness.protocols import Cell
 
 
@@ -19,27 +19,43 @@ def linked(split: Split, out: Path, cells: Sequence[Cell]) -> Iterator[str]:
     if isinstance(root, ArchivePath):
         yield f"masks are not linked: they lie in {root.archive.name}"
         return
-    masks = _top_of_masks(split)
-    if masks is None:
-        yield "masks are not linked: they lie in one folder with the pictures"
+    masks = _tops_of_masks(split, root)
+    if isinstance(masks, str):
+        yield f"masks are not linked: {masks}"
         return
     lists = [Path(path.name) for path in sorted(root.glob("*.txt"))]
-    for corruption, severity in cells:
-        for relative in (masks, *lists):
-            link, target = out / corruption / str(severity) / relative, (root / relative).resolve()
-            link.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if not link.exists():
-                    os.symlink(target, link, target_is_directory=target.is_dir())
-            except (NotImplementedError, PermissionError) as error:
-                yield f"masks are not linked: {error}; copy {masks} into every variant"
-                return
+    try:
+        for corruption, severity in cells:
+            for relative in (*masks, *lists):
+                _link(out / corruption / str(severity) / relative, (root / relative).resolve())
+    except (NotImplementedError, OSError) as error:
+        yield f"masks are not linked: {error}; copy {', '.join(map(str, masks))} into every variant"
 
 
-def _top_of_masks(split: Split) -> Path | None:
-    """The uppermost folder, from the root on, that holds masks and no picture; None where there is none."""
-    pictures = {parent for pair in split.pairs for parent in Path(name_below(pair.image, split.root)).parents}
-    mask = split.pairs[0].mask
-    assert mask is not None
-    downwards = [*Path(name_below(mask, split.root)).parents][::-1]
-    return next((place for place in downwards if place not in pictures), None)
+def _link(link: Path, target: Path) -> None:
+    if link.exists():
+        return
+    link.unlink(missing_ok=True)                # of an earlier call, before the data was moved away
+    link.parent.mkdir(parents=True, exist_ok=True)
+    os.symlink(target, link, target_is_directory=target.is_dir())
+
+
+def _tops_of_masks(split: Split, root: Path) -> tuple[Path, ...] | str:
+    """The uppermost folders, from the root on, that hold masks and no picture; or why there are none."""
+    pictures = {parent for pair in split.pairs for parent in (_below(pair.image, root) or Path()).parents} | {Path()}
+    found: dict[Path, None] = {}
+    for pair in split.pairs:
+        mask = None if pair.mask is None else _below(pair.mask, root)
+        if mask is None:
+            return f"{pair.mask} lies outside of {root}"
+        top = next((place for place in reversed(mask.parents) if place not in pictures), None)
+        if top is None:
+            return "they lie in one folder with the pictures"
+        found[top] = None
+    return tuple(found)
+
+
+def _below(place: Place, root: Path) -> Path | None:
+    """The way from a folder to a file that lies below it, links as they are named."""
+    whole, top = Path(os.path.abspath(str(place))), os.path.abspath(root)
+    return whole.relative_to(top) if whole.is_relative_to(top) else None

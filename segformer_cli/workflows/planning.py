@@ -11,6 +11,7 @@ import torch
 
 from segformer_cli.atomic import refuse_unwritable
 from segformer_cli.config import TrainConfig
+from segformer_cli.data.band_values import BandValues, measure_bands
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics, count_classes
 from segformer_cli.data.folding import fold_of
@@ -24,6 +25,7 @@ from segformer_cli.model.checkpoint import Checkpoint
 from segformer_cli.model.variants import get_variant
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked
+from segformer_cli.workflows.decoding import cache_bytes
 from segformer_cli.workflows.defaults import (
     CROP,
     IMAGENET,
@@ -46,6 +48,7 @@ from segformer_cli.workflows.step_cost import (
     crops_a_step,
     crops_in_turn,
     measured_step,
+    said_bytes,
 )
 from segformer_cli.workflows.tracking import check_trackers
 
@@ -70,7 +73,11 @@ class TrainingPlan:
     run: Run | None = None
     """The run that goes on."""
     statistics: ClassStatistics | None = None
-    """Of the pictures to train on, where rare classes are drawn more often or class weights were counted."""
+    """Of the masks to train on, where rare classes are drawn more often or class weights were counted."""
+    values: BandValues | None = None
+    """Of the pictures to train on, where they are bands that the weights to start from do not know."""
+    cache_bytes: int = 0
+    """What the decoded pictures will take that are to be kept and are not yet."""
 
     @property
     def batch_size(self) -> int:
@@ -96,6 +103,11 @@ class TrainingPlan:
             lines.append("sampling: each class as often as another, crops around it")
         if isinstance(config.class_weights, tuple):
             lines.append(f"class weights: {_said_of_weights(config.class_weights, self.train.class_names)}")
+        if self.train.bands:
+            measured = "" if self.values is None else f", mean and deviation from {self.values.measured} pictures"
+            lines.append(f"bands: {', '.join(map(str, self.train.bands))}{measured}")
+        if self.cache_bytes:
+            lines.append(f"cache: {said_bytes(self.cache_bytes)} of decoded pictures, written first ({config.cache})")
         lines.append(f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s")
         lines.append(str(self.needs))
         if minutes > 3 and config.data == "sample":
@@ -155,7 +167,9 @@ def plan(
     keep_freed_memory()
     if config.deterministic:
         fix_workspaces()
-    cost = _measured(config, num_classes, own_device(device))
+    values = _values(config, train, checkpoint, run, progress)
+    decoded_bytes = cache_bytes(config, train)
+    cost = _measured(config, num_classes, own_device(device), len(train.bands) or 3)
     if fitting:
         config = _fitted(config, cost, progress)
     # A run that goes on may have come to more parts on its way.
@@ -170,6 +184,8 @@ def plan(
         Needs.of(cost, ceil_div(crops_a_device(config), parts), Path(config.out) if config.out else RUNS),
         run,
         statistics,
+        values,
+        decoded_bytes,
     )
 
 
@@ -199,7 +215,7 @@ def _refuse_other_losses(config: TrainConfig, num_classes: int) -> None:
 
 def _splits(config: TrainConfig) -> tuple[Split, Split]:
     """What is trained and validated on, all of it labelled."""
-    train, val = (open_data(config.data, split, Bending.of(config)) for split in ("train", "val"))
+    train, val = (open_data(config.data, split, Bending.of(config, config.bands)) for split in ("train", "val"))
     for split in (train, val):
         if not split.labelled:
             raise DataError(f"split {split.name!r} of {split.data} has no labels", where=str(split.root))
@@ -250,6 +266,17 @@ def _statistics(
     return found
 
 
+def _values(
+    config: TrainConfig, train: Split, checkpoint: Checkpoint | None, run: Run | None, progress: ProgressListener
+) -> BandValues | None:
+    """Mean and deviation of the bands, where neither a run nor the weights have them of these very bands."""
+    if not train.bands or run is not None:
+        return None
+    if checkpoint is not None and checkpoint.config.bands == train.bands:
+        return None
+    return measure_bands(train, threads=readers_of(config), progress=progress)
+
+
 def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:
     """Each with its class, the heaviest first; of many, the ends."""
     order = sorted(range(len(names)), key=lambda index: -weights[index])
@@ -259,10 +286,16 @@ def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:
     return ", ".join(said)
 
 
-def _measured(config: TrainConfig, num_classes: int, device: torch.device) -> StepCost:
+def _measured(config: TrainConfig, num_classes: int, device: torch.device, bands: int) -> StepCost:
     """What a step takes: what the estimates of the plan rest on."""
     return measured_step(
-        build_model(config.variant, num_classes=num_classes, drop_path=config.drop_path, dropout=config.dropout),
+        build_model(
+            config.variant,
+            num_classes=num_classes,
+            in_channels=bands,
+            drop_path=config.drop_path,
+            dropout=config.dropout,
+        ),
         criterion_of(config, 255, num_classes),
         recipe_of(config),
         choose_dtype(config.precision, device),

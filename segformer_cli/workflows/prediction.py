@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segformer_cli.atomic import refuse_unwritable
+from segformer_cli.bands import ARRAY_SUFFIX, as_picture, read_bands
 from segformer_cli.config import PredictConfig
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.engine.device import choose_device, choose_dtype
@@ -25,7 +26,7 @@ from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.protocol import OWN, Protocol
 from segformer_cli.errors import ImageError, UsageError
-from segformer_cli.images import PICTURE_SUFFIXES, Ids, Picture, read_image, write_image, write_mask
+from segformer_cli.images import PICTURE_SUFFIXES, Ids, Picture, Pixels, read_image, write_image, write_mask
 from segformer_cli.model.checkpoint import ModelConfig
 from segformer_cli.model.segformer import SegFormer
 from segformer_cli.overlay import draw_overlay
@@ -48,7 +49,8 @@ class ClassShare:
 class Prediction:
     """The classes of one picture; shows itself as an overlay in a notebook.
 
-    `mask` is (H, W) class ids, uint8, or uint16 with more than 255 classes, at the picture's own size.
+    `mask` is (H, W) class ids, uint8, or uint16 with more than 255 classes, at the picture's own size. `picture` is
+    what people see of what the network read.
     """
 
     picture: Picture
@@ -92,9 +94,13 @@ class Prediction:
 class Predictor:
     """A network ready to predict pictures: from a path, an array (H, W, 3) uint8 RGB, or a PIL image.
 
+    A network of other bands takes an array (H, W, C) of its C bands, in the scale of the files it was trained on.
+
     Args:
         model: a network or WEIGHTS.
         size: as `--size`; default: the checkpoint's own policy.
+        bands: of files, counted from 1; default: those that the network was trained on.
+        overlay_bands: three of the C bands, counted from 1, to be shown as red, green and blue; or one.
     """
 
     def __init__(
@@ -104,6 +110,8 @@ class Predictor:
         device: str = "auto",
         precision: str = "auto",
         size: str | None = None,
+        bands: tuple[int, ...] = (),
+        overlay_bands: tuple[int, ...] = (),
     ) -> None:
         if not isinstance(model, (SegFormer, ExportedModel)):
             model = load_model(model)
@@ -113,18 +121,22 @@ class Predictor:
         config: ModelConfig = model.config
         protocol = Protocol(name=OWN, size=parse_size(size) if size else config.size)
         self._segmenter = Segmenter.of(model, where, choose_dtype(precision, where), protocol)
+        self._bands = bands or config.bands
+        self._shown = overlay_bands
+        _refuse_other_bands(config, self._bands, overlay_bands)
 
-    def __call__(self, source: str | Path | Picture | Image.Image) -> Prediction:
+    def __call__(self, source: str | Path | Pixels | Image.Image) -> Prediction:
         """The classes of one picture.
 
         Raises:
             ImageError: it cannot be read.
         """
-        picture = as_picture(source)
-        return Prediction(picture, self._segmenter.mask(picture), self._segmenter.config)
+        pixels = as_pixels(source, self._bands)
+        picture = as_picture(pixels, self._bands, self._shown)
+        return Prediction(picture, self._segmenter.mask(pixels), self._segmenter.config)
 
     def predict_all(
-        self, sources: Iterable[str | Path | Picture | Image.Image], *, progress: bool = False
+        self, sources: Iterable[str | Path | Pixels | Image.Image], *, progress: bool = False
     ) -> list[Prediction]:
         """The predictions of many pictures; `progress` draws a bar."""
         found = []
@@ -209,7 +221,14 @@ def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
     config = checked(config)
     jobs, out = plan(config)
     model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
-    predictor = Predictor(model, device=config.device, precision=config.precision, size=config.size)
+    predictor = Predictor(
+        model,
+        device=config.device,
+        precision=config.precision,
+        size=config.size,
+        bands=config.bands,
+        overlay_bands=config.overlay_bands,
+    )
     done: list[PredictedImage] = []
     failed: list[FailedImage] = []
     for index, job in enumerate(jobs, 1):
@@ -257,7 +276,10 @@ def find_pictures(inputs: Sequence[str]) -> list[tuple[Path, Path]]:
             pairs = open_data("sample", "val").pairs
             found += [(Path(str(pair.image)), Path(pair.image.name)) for pair in pairs]
         elif path.is_dir():
-            inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in PICTURE_SUFFIXES)
+            files = sorted(path.rglob("*"))
+            inside = [each for each in files if each.suffix.lower() in PICTURE_SUFFIXES]
+            # Arrays beside pictures are something else, such as scores; alone they are pictures of many bands.
+            inside = inside or [each for each in files if each.suffix.lower() == ARRAY_SUFFIX]
             if not inside:
                 raise ImageError(
                     f"there are no pictures in the folder {text}", where=str(path.absolute()), hint=_suffixes()
@@ -274,21 +296,46 @@ def find_pictures(inputs: Sequence[str]) -> list[tuple[Path, Path]]:
     return found
 
 
-def as_picture(source: str | Path | NDArray[np.generic] | Image.Image) -> Picture:
-    """(H, W, 3) uint8 RGB of a path, an array, or a PIL image.
+def as_pixels(source: str | Path | Pixels | Image.Image, bands: tuple[int, ...] = ()) -> Pixels:
+    """(H, W, 3) uint8 RGB of a path, an array, or a PIL image; or (H, W, C) of so many `bands`.
 
     Raises:
         ImageError: the file cannot be read, or the array is no picture.
     """
     if isinstance(source, (str, Path)):
-        return read_image(Path(source))
-    array = np.asarray(source.convert("RGB") if isinstance(source, Image.Image) else source)
+        return read_bands(Path(source), bands) if bands else read_image(Path(source))
+    array = np.asarray(source.convert("RGB") if isinstance(source, Image.Image) and not bands else source)
+    if bands:
+        return _as_bands(array, len(bands))
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
         raise ImageError(
             f"an array of shape {array.shape} and type {array.dtype} is no picture",
             hint="give (H, W, 3) uint8 in RGB order",
         )
     return np.ascontiguousarray(array)
+
+
+def _as_bands(array: NDArray[np.generic], count: int) -> Pixels:
+    if array.ndim != 3 or array.shape[2] != count or array.dtype.kind not in "uif" or not array.size:
+        raise ImageError(
+            f"an array of shape {array.shape} and type {array.dtype} has not the {count} bands of the network",
+            hint=f"give (H, W, {count}) in the scale of the files that it was trained on",
+        )
+    kept = array if array.dtype in (np.uint8, np.uint16) else array.astype(np.float32)
+    return np.ascontiguousarray(kept)
+
+
+def _refuse_other_bands(config: ModelConfig, bands: tuple[int, ...], shown: tuple[int, ...]) -> None:
+    if bands and len(bands) != config.in_channels:
+        raise UsageError(
+            f"--bands names {len(bands)}, the network reads {config.in_channels}",
+            hint=f"name {config.in_channels}, in the order in which it was trained on them",
+        )
+    if shown and (not bands or len(shown) not in (1, 3) or max(shown) > len(bands)):
+        raise UsageError(
+            f"overlay_bands is {','.join(map(str, shown))}, the network reads {config.in_channels} bands",
+            hint="name three of them, counted from 1 in the order in which the network reads them, or one",
+        )
 
 
 def _run(job: Job, predictor: Predictor, config: PredictConfig) -> PredictedImage:

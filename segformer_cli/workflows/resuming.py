@@ -26,8 +26,8 @@ from segformer_cli.workflows.run_list import RUNS, newest_stopped, runs_below
 from segformer_cli.workflows.runs import DATA, Run, is_finished
 
 FREE = frozenset(
-    ("resume", "out", "force", "offline", "workers", "device", "devices", "nnodes", "rdzv_endpoint", "log_every",
-     "checkpoint_every", "patience", "track")
+    ("resume", "out", "force", "offline", "workers", "cache", "device", "devices", "nnodes", "rdzv_endpoint",
+     "log_every", "checkpoint_every", "patience", "track")
 )
 """What a run may go on with otherwise: nothing here changes a step."""
 

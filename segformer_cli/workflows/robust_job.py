@@ -118,6 +118,12 @@ def prepared(config: RobustConfig, progress: ProgressListener) -> Job:
     model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     segmenter, precision = scored(model, choose_device(config.device), config.precision)
     whole = _open(config, segmenter.config.class_names)
+    if segmenter.config.bands or whole.bands:
+        raise UsageError(
+            "corruptions are made of 8-bit RGB pictures; these weights or this data have other bands",
+            where=f"-w {config.weights} -d {config.data}",
+            hint="segformer eval scores them on the pictures as they are",
+        )
     split = whole.spread(config.limit)
     _check_classes(segmenter, split)
     if not split.labelled and not protocol.cells:

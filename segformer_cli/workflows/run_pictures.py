@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from segformer_cli.bands import visible
 from segformer_cli.classes import Colour
 from segformer_cli.data.pairs import Split
 from segformer_cli.engine.inference import Segmenter
@@ -119,9 +120,9 @@ def write_validation(
     meaning = Meaning(network.class_names, network.palette, split.ignore_index)
     groups, shown = [], []
     for pair in split.spread(SHOWN).pairs:
-        image, target = split.read(pair)
-        mask = segmenter.mask(image)
-        small, truth, said = fitted(image), fitted(target), fitted(mask)
+        pixels, target = split.read(pair)
+        mask = segmenter.mask(pixels)
+        small, truth, said = fitted(split.shown(pixels)), fitted(target), fitted(mask)
         errors = error_map(small, truth, said, split.ignore_index)
         groups.append(Panels(pair.key, (small, meaning.colours(target), meaning.colours(mask), errors)))
         shown += [truth, said]
@@ -213,9 +214,11 @@ def _denormalised(image: Tensor, network: ModelConfig) -> Picture:
     """(h, w, 3) of a normalised (C, h, w): the first three bands, or the first one in grey."""
     bands = image.detach().cpu().double().numpy()
     mean, std = (np.asarray(values)[:, None, None] for values in (network.mean, network.std))
-    values = np.clip(np.round(bands * std + mean), 0, 255).astype(np.uint8)
-    shown = values[:3] if len(values) >= 3 else values[:1].repeat(3, axis=0)
-    return np.ascontiguousarray(shown.transpose(1, 2, 0))
+    values = (bands * std + mean).transpose(1, 2, 0)
+    if network.bands:
+        return visible(values.astype(np.float32))
+    shown = values[..., :3] if values.shape[2] >= 3 else values[..., :1].repeat(3, axis=2)
+    return np.ascontiguousarray(np.clip(np.round(shown), 0, 255), np.uint8)
 
 
 def _as_ids(target: Tensor) -> Ids:

@@ -42,6 +42,7 @@ from segformer_cli.workflows.run_list import (
     METRICS,
     PREVIEWS,
     REPORT,
+    RUNS,
     STATE,
     is_finished,
 )
@@ -298,7 +299,7 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 def _next_folder(config: TrainConfig) -> Path:
     data = re.sub(r"[^\w-]+", "-", Path(config.data.split(":")[-1]).name or "data")
-    top = Path("runs") / "train"
+    top = RUNS
     for number in range(1, 100_000):
         folder = top / f"{date.today():%Y-%m-%d}_{config.variant}_{data}_{number}"
         try:

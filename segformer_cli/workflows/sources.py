@@ -51,6 +51,7 @@ class Source:
     device: str | None = None
     precision: str | None = None
     note: str | None = None
+    segmenter: Segmenter | None = None
 
 
 def source_of(config: EvalConfig, whole: Split, progress: ProgressListener) -> Source:
@@ -84,6 +85,7 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
     model = load_model(config.weights, offline=config.offline, trust=config.trust, progress=progress)
     device = own_device(choose_device(config.device))
     segmenter, precision = scored(model, device, config.precision, chosen_protocol(config, model.config, split))
+    split = as_read_by(segmenter.config, split)
     match, note = _matched(config, segmenter.config, split)
     if match is not None:
         split = without_classes(split, match.unknown_to_weights)
@@ -93,7 +95,21 @@ def network_source(config: EvalConfig, split: Split, progress: ProgressListener)
         return judge(segmenter, split, pace, confident=config.calibration, meaning=meaning)
 
     how = str(segmenter.protocol) if precision == "fp32" else f"{segmenter.protocol}, in {precision}"
-    return Source(split, judged, how, segmenter.config, match, str(segmenter.device), precision, note)
+    return Source(split, judged, how, segmenter.config, match, str(segmenter.device), precision, note, segmenter)
+
+
+def as_read_by(config: ModelConfig, split: Split) -> Split:
+    """The split with the bands of its pictures that the network was trained on, unless it names others itself.
+
+    Raises:
+        UsageError: it names more or fewer than the network reads.
+    """
+    if split.bands and len(split.bands) != config.in_channels:
+        raise UsageError(
+            f"--bands names {len(split.bands)}, the network reads {config.in_channels}",
+            hint=f"--bands with {config.in_channels}, in the order in which it was trained on them",
+        )
+    return split if split.bands else dataclasses.replace(split, bands=config.bands)
 
 
 def scored(

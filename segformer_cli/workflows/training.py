@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -21,8 +22,11 @@ from segformer_cli.engine.protocol import choose_protocol
 from segformer_cli.engine.scoring import Pace, score_split
 from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
 from segformer_cli.errors import Interrupted, SegFormerError, UsageError
+from segformer_cli.processes import LAUNCHED
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress, listening
 from segformer_cli.workflows.claims import claimed
+from segformer_cli.workflows.class_map import note_for_training
+from segformer_cli.workflows.decoding import decoded_pairs
 from segformer_cli.workflows.planning import TrainingPlan, plan
 from segformer_cli.workflows.recipe import criterion_of, recipe_of
 from segformer_cli.workflows.run_curves import write_curves
@@ -86,12 +90,16 @@ def _train(planned: TrainingPlan, progress: ProgressListener, group: Group) -> T
     planned = agreed_parts(planned, group)
     config = planned.config
     _refuse_shares(planned, group)
+    # It draws random numbers: before they are seeded, so that a run with this look is the run without.
+    doubt = note_for_training(planned) if group.leads else None
     seed_everything(config.seed, deterministic=config.deterministic)
     run = planned.run or group.together(lambda: Run.new(config) if group.leads else None)[0]
     assert run is not None
     with claimed(run.folder / "checkpoints") if group.leads else nullcontext(), run.removed_if_unused():
         state = run.load_state() if planned.run else None
         training = group.agreed(lambda: _Training(planned, run, progress, group, state))
+        if doubt is not None:
+            training.note(doubt)
         return training.go()
 
 
@@ -102,6 +110,11 @@ def _refuse_shares(planned: TrainingPlan, group: Group) -> None:
         raise UsageError(
             f"devices is {config.devices}, and this is one process",
             hint=f"segformer train --devices {config.devices} starts them, as does torchrun",
+        )
+    if config.nnodes != "1" and group.size == 1 and LAUNCHED not in os.environ:
+        raise UsageError(
+            f"nnodes is {config.nnodes}, and this is one process on one machine",
+            hint=f"segformer train --nnodes {config.nnodes} on each of them, or torchrun",
         )
     if planned.batch_size < group.size * config.accumulate:
         raise UsageError(
@@ -133,12 +146,13 @@ class _Training:
         self.step_seconds = self.wait_seconds = 0.0
         self.began = time.perf_counter()
         self.trackers = Trackers({})
+        self.decoded = decoded_pairs(self.config, planned.train, group, progress)
         self.dtype = choose_dtype(self.config.precision, self.device)
         model, said = starting_network(planned) if state is None else (model_of(run, self.config), ())
         recipe = recipe_of(self.config)
         criterion = criterion_of(self.config, planned.train.ignore_index, len(planned.train.class_names))
         decisions = decisions_of(self.config, self.dtype, state, group)
-        self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self._note)
+        self.trainer = Trainer(model, criterion, recipe, self.device, decisions, group, self.note)
         if state is None:
             if group.leads:
                 splits = {"train": planned.train, "val": planned.val}
@@ -149,13 +163,13 @@ class _Training:
         else:
             self._return_to(state)
         if group.leads:
-            self.trackers = open_trackers(self.config, run.folder, self.trainer.iteration, self._note)
+            self.trackers = open_trackers(self.config, run.folder, self.trainer.iteration, self.note)
         for each in said:
-            self._note(each)
+            self.note(each)
 
     def go(self) -> TrainingResult:
         """All steps that are left."""
-        with self.trackers, stop_asked() as stop:
+        with self.trackers, self.decoded or nullcontext(), stop_asked() as stop:
             while not self._is_over:
                 self._go_on(stop)
         return self._result()
@@ -163,7 +177,7 @@ class _Training:
     def _go_on(self, stop: Callable[[], bool]) -> None:
         """Steps until the last, or until one goes wrong."""
         start = self.trainer.iteration * self.plan.batch_size + self.shift
-        batches = batches_of(self.plan, self.trainer.model.config, self.group, start)
+        batches = batches_of(self.plan, self.trainer.model.config, self.group, start, self.decoded)
         while not self._is_over:
             began = time.perf_counter()
             batch = self._fetched(batches, stop)
@@ -310,12 +324,12 @@ class _Training:
         self.setbacks = setbacks
         self.shift = shift + (failed + 1 - self.trainer.iteration) * self.plan.batch_size
         self._save()
-        self._note(
+        self.note(
             f"{error.message}: back to iteration {self.trainer.iteration}, and on with other crops "
             f"({setbacks} of at most {SETBACKS} times)"
         )
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """A line to keep: on the terminal and in the log."""
         if self.group.leads:
             self.run.log({"iteration": self.trainer.iteration, "note": text})

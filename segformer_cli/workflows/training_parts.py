@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.dataset import TrainCrops, joined, raising, start_worker
+from segformer_cli.data.decoded import Decoded
 from segformer_cli.data.sampler import TrainStream
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.engine.distributed import Group
@@ -93,21 +94,23 @@ def starting_network(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]
         "training_data": split.data,
         "size": NATIVE,
     }
+    told |= _bands_of(planned)
     torch.manual_seed(config.seed)
     if planned.checkpoint is None:
         model = build_model(
-            config.variant, class_names=split.class_names, drop_path=config.drop_path, dropout=config.dropout
+            config.variant,
+            class_names=split.class_names,
+            in_channels=told["in_channels"],
+            drop_path=config.drop_path,
+            dropout=config.dropout,
         )
         model.config = dataclasses.replace(model.config, **told)
         return model, ()
     source: ModelConfig = planned.checkpoint.config
-    bands: dict[str, Any] = {"in_channels": 3, "mean": source.mean, "std": source.std}
-    if source.in_channels != 3:
-        bands |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
     told["origin"] = source.origin or Path(planned.start).name
     return start_from(
         planned.checkpoint,
-        dataclasses.replace(source, variant=config.variant, **bands, **told),
+        dataclasses.replace(source, variant=config.variant, **told),
         config.seed,
         drop_path=config.drop_path,
         dropout=config.dropout,
@@ -115,8 +118,26 @@ def starting_network(planned: TrainingPlan) -> tuple[SegFormer, tuple[str, ...]]
     )
 
 
-def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: int) -> Iterator[Batch]:
-    """This process's part of each step, from a position in the stream on, without end."""
+def _bands_of(planned: TrainingPlan) -> dict[str, Any]:
+    """What the network reads of a picture, and the mean and deviation of each band: those that its weights knew."""
+    source = None if planned.checkpoint is None else planned.checkpoint.config
+    bands = planned.train.bands
+    told: dict[str, Any] = {"bands": bands, "in_channels": len(bands) or 3}
+    if planned.values is not None:
+        return told | {"mean": tuple(planned.values.mean.tolist()), "std": tuple(planned.values.std.tolist())}
+    if source is None or (source.in_channels, source.bands) != (told["in_channels"], bands):
+        return told | {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    return told | {"mean": source.mean, "std": source.std}
+
+
+def batches_of(
+    planned: TrainingPlan, model: ModelConfig, group: Group, start: int, source: Decoded | None = None
+) -> Iterator[Batch]:
+    """This process's part of each step, from a position in the stream on, without end.
+
+    Args:
+        source: the pairs decoded beforehand.
+    """
     config, statistics = planned.config, planned.statistics
     stream = TrainStream(
         len(planned.train),
@@ -128,7 +149,7 @@ def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: i
     )
     workers = config.workers or 0
     loader: DataLoader[Any] = DataLoader(
-        crops_of(planned, model),
+        crops_of(planned, model, source),
         batch_sampler=stream,
         num_workers=workers,
         collate_fn=joined,
@@ -140,7 +161,7 @@ def batches_of(planned: TrainingPlan, model: ModelConfig, group: Group, start: i
     return raising(loader)
 
 
-def crops_of(planned: TrainingPlan, model: ModelConfig) -> TrainCrops:
+def crops_of(planned: TrainingPlan, model: ModelConfig, source: Decoded | None = None) -> TrainCrops:
     """The augmented crops of the training split, normalised as the network wants them."""
     config = planned.config
     augmentation = Augmentation(
@@ -150,5 +171,6 @@ def crops_of(planned: TrainingPlan, model: ModelConfig) -> TrainCrops:
         cat_max_ratio=config.cat_max_ratio,
         flip=config.flip,
         photometric=config.photometric,
+        spread=model.std if planned.train.bands else None,
     )
-    return TrainCrops(planned.train, augmentation, model.mean, model.std, config.seed)
+    return TrainCrops(planned.train, augmentation, model.mean, model.std, config.seed, source, config.fast_decode)

@@ -108,8 +108,8 @@ def _hard_classes(rows: list[dict[str, float]], best: Evaluation) -> LineChart:
 def _pictures(split: Split, segmenter: Segmenter) -> Gallery:
     rows = []
     for pair in split.spread(SHOWN).pairs:
-        image, target = split.read(pair)
-        mask = segmenter.mask(image)
+        pixels, target = split.read(pair)
+        mask, image = segmenter.mask(pixels), split.shown(pixels)
         ignore, palette = split.ignore_index, split.palette
         thumbnails = (
             picture_thumbnail("picture", image),

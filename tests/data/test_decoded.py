@@ -12,14 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segformer_cli.data import decoded as room
 from segformer_cli.data.dataset import TrainCrops
-from segformer_cli.data.decoded import Decoded, bytes_needed, decoded, file_of
+from segformer_cli.data.decoded import SHARED_MEMORY, Decoded, bytes_needed, decoded, file_of
 from segformer_cli.data.layouts.detect import open_data
-from segformer_cli.data.pairs import Split
+from segformer_cli.data.pairs import Pair, Pairs, Split
 from segformer_cli.data.transforms import Augmentation
 from segformer_cli.errors import ImageError, SegFormerError
+from segformer_cli.images import Ids, read_mask
+from segformer_cli.places import Place
 from tests.tiny_data import SIZES, write_lot
 
 
@@ -76,7 +79,61 @@ def test_the_file_is_used_again_and_never_stale(lot: Split, tmp_path: Path, monk
     ignored = replace(lot, ids=np.where(lot.ids == 1, 255, lot.ids).astype(np.int32))
     other = decoded(ignored, "disk", tmp_path / "kept")
     assert same(other, ignored)
-    assert sorted(path.suffix for path in (tmp_path / "kept").iterdir()) == [".decoded", ".npy"]
+    touched.close()
+    assert len(list((tmp_path / "kept").iterdir())) == 3          # all were open when the others were written
+    first.close()
+    third = decoded(replace(lot, ids=np.where(lot.ids == 2, 255, lot.ids).astype(np.int32)), "disk", tmp_path / "kept")
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {other.path.name, third.path.name}
+
+
+def test_what_another_reads_is_not_deleted_and_what_a_killed_process_left_is(lot: Split, tmp_path: Path) -> None:
+    first = decoded(lot, "disk", tmp_path / "kept")
+    left = first.path.with_name(f".{first.path.stem}.abcd.part.decoded")
+    left.write_bytes(b"half")
+    again = pickle.loads(pickle.dumps(first))
+    decoded(replace(lot, ignore_index=254), "disk", tmp_path / "kept")
+    assert first.path.exists() and not left.exists()
+    assert same(again, lot)
+
+
+def test_what_depends_on_the_reader_or_on_bands_has_another_name(lot: Split, tmp_path: Path) -> None:
+    def read_otherwise(place: Place) -> Ids:
+        return 1 - read_mask(place)
+
+    names = {file_of(each, "disk", tmp_path).name for each in (lot, replace(lot, read_ids=read_otherwise),
+                                                                replace(lot, bands=(1, 2)))}
+    assert len(names) == 3
+
+
+def test_a_file_whose_time_was_set_back_is_read_again(lot: Split, tmp_path: Path) -> None:
+    before = file_of(lot, "disk", tmp_path)
+    image = Path(str(lot.pairs[0].image))
+    times = image.stat()
+    image.write_bytes(image.read_bytes())
+    os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file_of(lot, "disk", tmp_path) != before
+
+
+def test_pictures_of_more_bits_keep_their_values(lot: Split, tmp_path: Path) -> None:
+    places = []
+    for number, kind in enumerate((np.uint16, np.float32)):
+        np.save(tmp_path / f"{number}.npy", (np.random.default_rng(number).random((9, 7, 4)) * 900).astype(kind))
+        Image.fromarray(np.full((9, 7), number, np.uint8)).save(tmp_path / f"{number}.png")
+        places.append(Pair(str(number), tmp_path / f"{number}.npy", tmp_path / f"{number}.png"))
+    wide = replace(lot, pairs=Pairs(places), bands=(4, 1))
+    found = decoded(wide, "disk", tmp_path / "kept")
+    assert [found.read(at)[0].dtype for at in range(2)] == [np.uint16, np.float32]
+    assert same(found, wide)
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="Linux alone has such a folder")
+def test_memory_is_freed_by_its_last_reader(lot: Split, tmp_path: Path) -> None:
+    first, second = decoded(lot, "ram", tmp_path), decoded(lot, "ram", tmp_path)
+    assert first.path.parent.parent == SHARED_MEMORY
+    first.close()
+    assert second.path.exists() and same(second, lot)
+    second.close()
+    assert not second.path.exists()
 
 
 def test_crops_of_decoded_pairs_are_those_of_files(lot: Split, tmp_path: Path) -> None:

@@ -142,7 +142,8 @@ def test_our_own_keys_say_the_rest(tmp_path: Path) -> None:
     assert split.class_names == ("road", "no", "yes")
     assert split.palette == ((1, 2, 3), (4, 5, 6), (7, 8, 9))
     assert targets(split) == {"a": [255, 0, 1, 255, 1, 1, 255]}
-    assert {line.partition(":")[0] for line in OURS.splitlines()} == {*DOCS} - {"test", "masks_dir", "label_mapping"}
+    others = {"test", "masks_dir", "label_mapping", "bands"}
+    assert {line.partition(":")[0] for line in OURS.splitlines()} == {*DOCS} - others
 
 
 def test_the_command_line_stands_over_the_file(tmp_path: Path) -> None:
@@ -262,6 +263,11 @@ def test_a_split_without_any_label_file_is_refused(tmp_path: Path) -> None:
         (f"{TREE}reduce_zero: maybe\n", "reduce_zero is 'maybe'", "line 3", "true or false"),
         (f"{TREE}map: [1, 2]\n", "map is no table", "line 3", "{204: 1"),
         (f"{TREE}map: {{road: 1}}\n", "'road' is no id of a mask", "data.yaml", "numbers"),
+        (f"{TREE}map: {{²: 1}}\n", "'²' is no id of a mask", "data.yaml", "0 to 65535"),
+        (f"{TREE}ignore: 70000\n", "'70000' is no id of a mask", "data.yaml", "0 to 65535"),
+        (f"{TREE}names: [a]\npalette: [[1, 2, ²]]\n", "palette holds .* which is no colour", "line 4", ""),
+        (f"{TREE}bands: [²]\n", "bands holds ²", "line 3", "counted from 1"),
+        ("train: " + "[" * 2000, "data.yaml is not YAML", "data.yaml", ""),
         (f"{TREE}label_mapping: {{7: 0}}\n", "label_mapping needs the names", "line 3", "add names"),
         (f"{TREE}masks: masks\nmasks_dir: other\n", "masks_dir and masks differ", "line 4", "leave one out"),
         (f"{TREE}images: photos\n", "has no part called photos", "data.yaml", "images: photos"),
@@ -284,6 +290,15 @@ def test_no_tag_runs_code(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not read here"):
         open_data(data, "train")
     assert not made.exists()
+
+
+@pytest.mark.parametrize("ignored", ["65535", "-1"])
+def test_of_more_than_255_classes_255_is_one_of_them(tmp_path: Path, ignored: str) -> None:
+    names = ", ".join(f"c{index}" for index in range(300))
+    put_data(tmp_path, row=(254, 255, 299, 65535))
+    data = put_yaml(tmp_path / "data.yaml", f"{TREE}names: [{names}]\n"
+                                            f"label_mapping: {{254: 254, 255: 255, 299: 299, -1: {ignored}}}\n")
+    assert targets(open_data(data, "val")) == {"c": [254, 255, 299, 65535]}
 
 
 def test_a_class_that_the_names_lack_is_an_error_of_usage(tmp_path: Path) -> None:

@@ -174,3 +174,23 @@ def test_a_folder_with_images_alone_says_that_masks_lack(tmp_path: Path) -> None
     assert all(any(line.startswith(f"{name} needs ") for line in lines) for name in ("voc2012", "yaml", "list"))
     with pytest.raises(DataError, match="is no folder of images and masks"):
         open_data(f"folder:{tmp_path}", "val")
+
+
+def test_a_name_that_two_folders_have_takes_its_folder_too(tmp_path: Path) -> None:
+    for place in ("a/001", "b/001", "b/002"):
+        put_picture(tmp_path / "images" / f"{place}.png", 2)
+        put_ids(tmp_path / "masks" / f"{place}.png", [0, 1])
+    put_lists(tmp_path, ".", train="002\n001.png\n", val="a/001\nimages/b/001.png\n")
+    with pytest.raises(DataError, match=r"line 2 of train\.txt, 001\.png, names both a/001 and b/001") as caught:
+        open_data(str(tmp_path), "train")
+    assert caught.value.hint == "write the folder too: a/001"
+    put_lists(tmp_path, ".", train="002\n")
+    assert [pair.key for pair in open_data(str(tmp_path), "val").pairs] == ["a/001", "b/001"]
+
+
+@pytest.mark.parametrize("folder", [".", "splits"])
+def test_two_lists_of_one_split_are_refused(tmp_path: Path, folder: str) -> None:
+    put_tree(tmp_path, [0, 1], [0, 0])
+    put_lists(tmp_path, folder, train="p0\n", val="p1\n", validation="p0\n")
+    with pytest.raises(DataError, match=r"val\.txt and validation\.txt are both of val"):
+        open_data(str(tmp_path), "val")

@@ -120,3 +120,11 @@ def test_a_list_is_bent_by_ids_but_not_by_suffixes(tmp_path: Path) -> None:
     assert targets(open_data(str(file), "train", Bending(map=("2=1",))))["img/2"] == [0, 1]
     with pytest.raises(UsageError, match="a list names its files"):
         open_data(str(file), "train", Bending(mask_suffix="_x.png"))
+
+
+def test_two_lists_of_one_split_in_a_folder_are_refused(tmp_path: Path) -> None:
+    for name in ("train.txt", "train_fine.txt"):
+        (tmp_path / name).write_text("images/a.png masks/a.png\n")
+    with pytest.raises(DataError, match=r"train\.txt and train_fine\.txt are both of train") as caught:
+        open_data(str(tmp_path), "train")
+    assert "-d FOLDER/train.txt" in str(caught.value.hint)

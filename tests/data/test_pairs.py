@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Pair, Pairs
 from segformer_cli.data.sample import write_sample
 from segformer_cli.places import ArchivePath
+from tests.data.own_data import put_tree, targets
 
 NAMES = st.text(st.characters(exclude_characters="\0/\\", exclude_categories=("Cs",)), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")
@@ -58,3 +60,18 @@ def test_a_data_set_in_an_archive_is_the_one_that_was_packed(tmp_path: Path, kin
     for ours, theirs in zip(inside.pairs, whole.pairs, strict=True):
         for read, expected in zip(inside.read(ours), whole.read(theirs), strict=True):
             assert np.array_equal(read, expected)
+
+
+def test_names_that_are_no_utf_8_are_kept(tmp_path: Path) -> None:
+    name = os.fsdecode(b"stra\xdfe.png")
+    pair = Pair("a", tmp_path / name, tmp_path / "masks" / name)
+    assert list(Pairs([pair])) == [pair]
+
+
+def test_data_with_such_names_is_opened_and_read(tmp_path: Path) -> None:
+    root = put_tree(tmp_path, [0, 1], [1, 0])
+    for folder in ("images", "masks"):
+        (root / folder / "p0.png").rename(root / folder / os.fsdecode(b"stra\xdfe.png"))
+    split = open_data(str(root), "all")
+    assert sorted(map(tuple, targets(split).values())) == [(0, 1), (1, 0)]
+    assert len(open_data(str(root), "val")) == 1

@@ -15,7 +15,15 @@ from PIL import Image
 from segformer_cli.data import transforms
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.layouts.detect import open_data
-from segformer_cli.data.transforms import Augmentation, choose_crop, distort_colours, normalise, pad_to, resized_part
+from segformer_cli.data.transforms import (
+    Augmentation,
+    choose_crop,
+    distort_bands,
+    distort_colours,
+    normalise,
+    pad_to,
+    resized_part,
+)
 from segformer_cli.errors import SegFormerError
 from tests.data.draws import Draws
 
@@ -267,6 +275,72 @@ def test_mild_colours_are_brightness_alone() -> None:
     image = np.full((1, 1, 3), 100, np.uint8)
     assert distort_colours(image, draws, full=False).ravel().tolist() == [116] * 3  # type: ignore[arg-type]
     assert draws.asked == ["coin", (-32, 32)]
+
+
+@pytest.mark.parametrize(("coins", "shares", "full", "expected"), [
+    ((True, True), (0.75, 0.25), True, (87.0, 31.2)),       # + 16 and + 1.6, then times 0.75
+    ((True, False), (0.0,), True, (68.0, 36.8)),
+    ((False, True), (0.5,), True, (100.0, 40.0)),
+    ((True,), (0.75,), False, (116.0, 41.6)),
+])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_bands_change_together_by_their_deviation_and_by_a_factor(
+    kind: type[np.generic], coins: tuple[bool, ...], shares: tuple[float, ...], full: bool, expected: tuple[float, ...]
+) -> None:
+    image = np.full((4, 4, 2), 100, kind)
+    image[..., 1] = 40
+    found = distort_bands(image, (57.63, 5.763), Draws(coins, shares), full=full)  # type: ignore[arg-type]
+    assert found.dtype == kind
+    kept = expected if kind == np.float32 else np.trunc(expected)
+    np.testing.assert_allclose(found[0, 0], kept, rtol=1e-5)
+
+
+def test_bands_that_grow_beyond_their_type_are_clipped() -> None:
+    bright = np.array([[[60_000, 10]]], np.uint16)
+    found = distort_bands(bright, (1.0, 57.63), Draws((True, True), (0.0, 0.999)))  # type: ignore[arg-type]
+    assert found.tolist() == [[[65535, 0]]]
+
+
+def test_crops_of_many_bands_and_bits_lie_where_those_of_their_bands_do() -> None:
+    rng = np.random.default_rng(0)
+    image, target = rng.integers(0, 60_000, (90, 120, 6)).astype(np.uint16), rng.integers(0, 4, (90, 120), np.uint8)
+    augment = plain(crop_size=(48, 40))
+    for seed in range(10):
+        whole, ids = augment(image, target, IGNORE, np.random.default_rng(seed))
+        parts, of_three = augment(image[..., 2:5].copy(), target, IGNORE, np.random.default_rng(seed))
+        assert whole.dtype == np.uint16 and (ids == of_three).all()
+        np.testing.assert_allclose(whole[..., 2:5].astype(int), parts.astype(int), atol=64)
+    one, _ = augment(image[..., :1], target, IGNORE, np.random.default_rng(0))
+    assert one.shape == (48, 40, 1)
+
+
+def test_holes_in_floating_point_bands_become_the_mean() -> None:
+    image = np.array([[[1.0, np.nan], [np.inf, 4.0]]], np.float32)
+    assert normalise(image, (1.0, 2.0), (1.0, 2.0)).tolist() == [[[0.0, 0.0]], [[0.0, 1.0]]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_jpeg_decoded_at_a_part_of_its_size_gives_nearly_the_same_crop(tmp_path: Path, turned: bool) -> None:
+    rows, columns = np.mgrid[:203, :317]
+    smooth = np.stack([rows, columns * 0.7, 255 - rows], 2).clip(0, 255).astype(np.uint8)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    exif = Image.Exif()
+    exif[274] = 6 if turned else 1              # the mask is drawn on the pixels as they are stored
+    Image.fromarray(smooth).save(tmp_path / "images/a.jpg", quality=98, exif=exif)
+    Image.fromarray((columns // 80).astype(np.uint8)).save(tmp_path / "masks/a.png")
+    split = open_data(str(tmp_path), "all")
+    augmentation = Augmentation(crop_size=(32, 32), base_size=(64, 100), photometric="off")
+    what = split, augmentation, (0.0,) * 3, (1.0,) * 3, 0
+    whole, part = TrainCrops(*what), TrainCrops(*what, fast_decode=True)
+    decoded = []
+    for position in range(12):
+        one, other = whole[(position, 0)], part[(position, 0)]
+        assert not isinstance(one, SegFormerError) and not isinstance(other, SegFormerError)
+        assert (one[1] == other[1]).all()
+        assert (one[0] - other[0]).abs().max() < 6
+        decoded.append(split.read_reduced(split.pairs[0], (203, 317), (40, 60)).shape[:2])
+    assert {*decoded} == {(51, 80)}
 
 
 def test_normalised_bands_have_mean_and_deviation_taken_out() -> None:

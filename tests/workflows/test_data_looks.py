@@ -35,14 +35,14 @@ def test_mean_and_deviation_are_those_of_all_pixels_whatever_the_sizes(tmp_path:
     put(tmp_path / "masks/train/t0.png", ids(0, 1, 2, size_hw=(20, 30)))
     found = data_stats(StatsConfig(data=str(tmp_path), workers=2))
     pixels = np.concatenate([read_image(tmp_path / f"images/train/t{at}.png").reshape(-1, 3) for at in range(3)])
-    assert found.mean == pytest.approx(pixels.mean(axis=0))
-    assert found.std == pytest.approx(pixels.std(axis=0))
-    assert found.sizes == {(36, 48): 2, (20, 30): 1}
+    assert found.values.mean == pytest.approx(pixels.mean(axis=0))
+    assert found.values.std == pytest.approx(pixels.std(axis=0))
+    assert found.values.sizes == {(36, 48): 2, (20, 30): 1}
 
 
 def test_of_a_sample_all_masks_are_counted_and_few_pictures_measured(tmp_path: Path) -> None:
     found = data_stats(StatsConfig(data=str(sound(tmp_path)), limit=1))
-    assert (found.measured, sum(found.sizes.values()), len(found.classes.pixels)) == (1, 1, 3)
+    assert (found.values.measured, sum(found.values.sizes.values()), len(found.classes.pixels)) == (1, 1, 3)
 
 
 def test_what_has_no_masks_has_no_numbers(tmp_path: Path) -> None:

@@ -106,7 +106,14 @@ training.train(config)
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize(
-    ("moment", "count", "workers"), [("a step", 5, 0), ("a micro-batch", 13, 2), ("a checkpoint", 4, 0)]
+    ("moment", "count", "workers"),
+    [
+        ("a step", 5, 0),
+        ("a micro-batch", 13, 2),
+        ("a checkpoint", 4, 0),
+        *(pytest.param(*each, marks=pytest.mark.slow)
+          for each in (("a step", 5, 2), ("a micro-batch", 13, 0), ("a checkpoint", 4, 2))),
+    ],
 )
 def test_a_run_killed_at_any_moment_goes_on_to_the_very_weights_of_one_that_was_not(
     scenes: str, tmp_path: Path, whole: Path, moment: str, count: int, workers: int

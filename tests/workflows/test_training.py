@@ -166,6 +166,8 @@ def test_a_bad_mask_is_named_whoever_reads_it_and_no_folder_is_left(tmp_path: Pa
         ({"crop_size": (8, 64)}, "crop_size is"),
         ({"variant": "b9"}, "there is no variant 'b9'"),
         ({"epochs": 2.0}, "are both given"),
+        ({"devices": 2}, "devices is 2, and this is one process"),
+        ({"nnodes": "2"}, "nnodes is 2, and this is one process"),
     ],
 )
 def test_values_without_meaning_are_refused_before_anything_runs(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from segformer_cli.classes import Colour
-from segformer_cli.coercion import SWITCHES
-from segformer_cli.data.bending import IGNORE, Bending, as_entries
+from segformer_cli.classes import Colour, ignore_index_for
+from segformer_cli.coercion import SWITCHES, counted
+from segformer_cli.data.bending import HIGHEST_ID, IGNORE, Bending, as_entries
 from segformer_cli.data.layouts.yaml_text import Entry, Value, read_yaml
 from segformer_cli.errors import DataError, did_you_mean
 from segformer_cli.places import Place
@@ -27,6 +27,7 @@ DOCS: Mapping[str, str] = {
     "map": "ids that become another class, or are dropped: {204: 1, 7: road, 11: ignore}",
     "label_mapping": "the same, but of all ids: one that is not in it is an error",
     "reduce_zero": "id 0 is ignored, the classes are counted from id 1",
+    "bands": "those of the pictures to read, counted from 1: [4, 3, 2]; default: 8-bit red, green and blue",
     "ignore": "an id, or a list of ids, that is ignored beside 255",
 }
 """What each key means."""
@@ -102,8 +103,9 @@ class Description:
             raise self.error("palette", f"has not a colour for each of {num_names or 'no'} names", hint)
         colours = []
         for part in value:
-            numbers = [int(each) for each in part if isinstance(each, str) and each.isdigit()] if part else []
-            if not isinstance(part, list) or len(part) != 3 or len(numbers) != 3 or max(numbers) > 255:
+            channels = part if isinstance(part, list) and len(part) == 3 else []
+            numbers = [found for each in channels if (found := counted(str(each), 255)) is not None]
+            if len(numbers) != 3:
                 raise self.error("palette", f"holds {part}, which is no colour", hint)
             colours.append((numbers[0], numbers[1], numbers[2]))
         return tuple(colours)
@@ -111,6 +113,8 @@ class Description:
     def bending(self) -> Bending:
         """What the file says of ids and endings."""
         targets = {**dict.fromkeys(self.texts("ignore"), IGNORE)}
+        # -1 is 255 in a file of 8 bits; ultralytics says ignore_label.
+        ignored = str(ignore_index_for(len(self.names() or ())))
         for key in ("label_mapping", "map"):
             value = self.value(key)
             if not isinstance(value, Mapping) and value is not None:
@@ -118,13 +122,24 @@ class Description:
             for index, target in (value or {}).items():
                 if not isinstance(target, str):
                     raise self.error(key, f"sends {index} to no class", f"write {key}: {{204: 1, 11: ignore}}")
-                # -1 is 255 in a file of 8 bits; ultralytics says ignore_label.
-                dropped = target in (IGNORE, "ignore_label", "255", "-1")
-                targets["255" if index == "-1" else index] = IGNORE if dropped else target
-        if (stranger := next((index for index in targets if not index.isdigit()), None)) is not None:
-            raise DataError(f"{stranger!r} is no id of a mask", where=str(self.file), hint="ids are numbers from 0 on")
+                dropped = target in (IGNORE, "ignore_label", "-1", ignored)
+                targets[ignored if index == "-1" else index] = IGNORE if dropped else target
+        strangers = (index for index in targets if counted(index, HIGHEST_ID) is None)
+        if (stranger := next(strangers, None)) is not None:
+            hint = f"ids are numbers from 0 to {HIGHEST_ID}"
+            raise DataError(f"{stranger!r} is no id of a mask", where=str(self.file), hint=hint)
         entries = as_entries({int(index): target for index, target in targets.items()})
-        return Bending(self.text("image_suffix"), self.text("mask_suffix"), entries, self.switch("reduce_zero"))
+        return Bending(
+            self.text("image_suffix"), self.text("mask_suffix"), entries, self.switch("reduce_zero"), self.bands()
+        )
+
+    def bands(self) -> tuple[int, ...]:
+        """The bands of the pictures to read; none where the key is left out."""
+        texts = self.texts("bands")
+        numbers = tuple(counted(text, HIGHEST_ID) or 0 for text in texts)
+        if not all(numbers):
+            raise self.error("bands", f"holds {', '.join(texts)}", "bands are counted from 1: bands: [4, 3, 2]")
+        return numbers
 
 
 def read_description(file: Place) -> Description:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.matching import Lying
-from segformer_cli.data.layouts.own import ALL, SPLITS, OwnData, open_own
+from segformer_cli.data.layouts.own import ALL, SPLITS, OwnData, one_of_each, open_own, split_called
 from segformer_cli.data.own_masks import OWN_MASK_SUFFIXES
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.errors import DataError, UsageError
@@ -31,7 +31,7 @@ _ABOVE = 2
 
 def recognises(root: Place) -> bool:
     """Whether `root` holds lists called like splits, whose lines name pictures in pairs."""
-    return root.is_dir() and any(_begins_with_pair(file) for file in _lists(root).values())
+    return root.is_dir() and any(_begins_with_pair(file) for _, file in _named(root))
 
 
 def split_names(root: Place) -> list[str]:
@@ -148,13 +148,17 @@ def _files(root: Place) -> Mapping[str, Place]:
 
 def _lists(root: Place) -> dict[str, Place]:
     """The lists in a folder that are called like splits."""
-    named: dict[str, Place] = {}
+    named = one_of_each(_named(root), "name the one to read: -d FOLDER/train.txt")
+    return {name: named[name] for name in SPLITS if name in named}
+
+
+def _named(root: Place) -> Iterator[tuple[str, Place]]:
+    """The split that each list in a folder is called like."""
     lying: list[Place] = sorted(root.iterdir(), key=str)
     for entry in lying:
         found = _split_in(entry.stem) if entry.suffix in SUFFIXES and entry.is_file() else None
         if found is not None:
-            named.setdefault(found[0], entry)
-    return {name: named[name] for name in SPLITS if name in named}
+            yield found[0], entry
 
 
 def _split_in(stem: str) -> tuple[str, str] | None:
@@ -164,7 +168,7 @@ def _split_in(stem: str) -> tuple[str, str] | None:
     (('train', 'train'), ('val', 'val'), None, None)
     """
     words = re.split(r"[^a-zA-Z]+", stem)
-    return next(((split, word) for split, names in SPLITS.items() for word in words if word.lower() in names), None)
+    return next(((split, word) for word in words if (split := split_called(word)) is not None), None)
 
 
 def _begins_with_pair(file: Place) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import fsencode
 
 from segformer_cli.classes import Colour, default_palette
 from segformer_cli.data.bending import Bending, bend
@@ -91,17 +92,35 @@ def open_own(own: OwnData, split: str, bending: Bending) -> Split:
     return bend(whole, bending)
 
 
+def split_called(word: str) -> str | None:
+    """The split that a word means.
+
+    >>> split_called("Validation"), split_called("extra")
+    ('val', None)
+    """
+    return next((split for split, words in SPLITS.items() if word.lower() in words), None)
+
+
+def one_of_each(named: Iterable[tuple[str, Place]], hint: str) -> dict[str, Place]:
+    """The file of each split.
+
+    Raises:
+        DataError: two files are called like one split; `hint` is the way out.
+    """
+    found: dict[str, Place] = {}
+    for split, file in named:
+        if (other := found.setdefault(split, file)) != file:
+            raise DataError(f"{other.name} and {file.name} are both of {split}", where=str(file.parent), hint=hint)
+    return found
+
+
 def hashed(pairs: Sequence[Pair], split: str) -> tuple[Pair, ...]:
     """A fifth of the pairs for val, chosen by a hash of the name, so that adding images moves none; at least one."""
-    by_hash = sorted(pairs, key=lambda pair: hashlib.sha256(pair.key.encode()).digest())
+    digests = {pair.key: hashlib.sha256(fsencode(pair.key)).digest() for pair in pairs}
     limit = int(VAL_SHARE * 2**32)
-    val = {
-        pair.key
-        for pair in by_hash
-        if int.from_bytes(hashlib.sha256(pair.key.encode()).digest()[:4], "big") < limit
-    }
+    val = {key for key, digest in digests.items() if int.from_bytes(digest[:4], "big") < limit}
     if not val or len(val) == len(pairs):
-        val = {by_hash[0].key}
+        val = {min(digests, key=lambda key: digests[key])}
     return tuple(pair for pair in pairs if (pair.key in val) == (split == "val"))
 
 

@@ -31,6 +31,13 @@ def read_yaml(file: Place) -> dict[str, Entry]:
     Raises:
         DataError: it is no YAML, holds a key twice, or a tag that would make an object.
     """
+    try:
+        return _table(_composed(file), file)
+    except RecursionError:
+        raise DataError(f"{file.name} is not YAML: it is nested too deeply", where=str(file)) from None
+
+
+def _composed(file: Place) -> MappingNode:
     import yaml
 
     try:
@@ -48,7 +55,7 @@ def read_yaml(file: Place) -> dict[str, Entry]:
     if not isinstance(node, yaml.MappingNode):
         hint = "write one `key: value` a line, such as `train: images/train`"
         raise DataError(f"{file.name} holds no keys", where=str(file), hint=hint)
-    return _table(node, file)
+    return node
 
 
 def _table(node: MappingNode, file: Place) -> dict[str, Entry]:

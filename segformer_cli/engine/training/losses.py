@@ -168,7 +168,8 @@ class Dice:
 class Lovasz:
     """The Lovasz extension of 1 - IoU, the mean over the classes that the targets show (Berman et al., CVPR 2018).
 
-    It sorts the errors of all pixels, so it keeps one number a pixel and class.
+    It sorts the errors of all pixels, class by class, so it holds a number for each pixel and class of the whole
+    micro-batch; the others hold those of a strip.
     """
 
     ignore_index: int
