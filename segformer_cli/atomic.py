@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,10 @@ _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 _MODE = 0o666 & ~_UMASK
 """What any new file gets; some writers would leave theirs readable by its owner alone."""
+
+
+_DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part(\.\w+)?")
+"""The name of a file while it is written: the stem and the suffix that it is to have."""
 
 
 @contextmanager
@@ -41,6 +46,17 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):     # where a file stands in the way of the folder, there is nothing to remove
             temporary.unlink(missing_ok=True)
+
+
+def remove_drafts(paths: Iterable[Path]) -> None:
+    """What a process that was killed left of these files; of one that is writing them now, too."""
+    wanted = {*paths}
+    for folder in {path.parent for path in wanted}:
+        with suppress(OSError):
+            for entry in folder.iterdir():
+                draft = _DRAFT.fullmatch(entry.name)
+                if draft is not None and folder / f"{draft[1]}{draft[2]}" in wanted:
+                    entry.unlink(missing_ok=True)
 
 
 def move_together(pairs: Sequence[tuple[Path, Path]]) -> None:

@@ -13,17 +13,20 @@ from segformer_cli.config import PredictConfig
 from segformer_cli.errors import SomeInputsFailed
 
 if TYPE_CHECKING:
-    from segformer_cli.workflows.prediction import ClassShare, Job, PredictedImage, Predictions
+    from segformer_cli.workflows.predicting import Job, PredictedImage, Predictions
+    from segformer_cli.workflows.prediction import ClassShare
 
 EXAMPLES = epilog(
     "segformer predict sample -w sample -o out/ --save mask,overlay",
     "segformer predict street.jpg -o street.png",
     "segformer predict pictures/ -w b5-cityscapes -o masks/ --size 1024x2048",
-    note=o.also("--opacity", "--precision", "--bands"),
+    note=o.also("--continue", "--shard", "--opacity", "--precision", "--bands"),
 )
 
-Inputs = typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, or sample.", show_default=False)
+Inputs = typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, lists, zips, sample.", show_default=False)
 Save = o.text_option("--save", metavar="LIST", help="mask (default), overlay, or mask,overlay.", panel=o.OUTPUT)
+Continue = o.switch_option("--continue", help="Pass over what an earlier call has done.")
+Shard = o.text_option("--shard", metavar="I/N", help="Every N-th picture, from the I-th on.", panel=o.HOW, hidden=True)
 Opacity = o.text_option("--opacity", metavar="SHARE", help="Of an overlay's colours.", panel=o.OUTPUT, hidden=True)
 
 
@@ -41,6 +44,8 @@ def predict(
     out: o.OutOption = None,
     save: Annotated[str | None, Save] = None,
     opacity: Annotated[str | None, Opacity] = None,
+    resume: Annotated[bool | None, Continue] = None,
+    shard: Annotated[str | None, Shard] = None,
     force: o.ForceOption = None,
     offline: o.OfflineOption = None,
     trust: o.TrustOption = None,
@@ -54,14 +59,14 @@ def predict(
     with o.console(context) as console:
         settings = o.settled(PredictConfig, context, console)
 
-        from segformer_cli.workflows import prediction
+        from segformer_cli.workflows import predicting
 
         if dry_run:
-            jobs, _ = prediction.plan(settings)
+            jobs, _ = predicting.plan(settings)
             planned = [{"input": str(job.input), "outputs": list(job.outputs)} for job in jobs]
             console.done({"images": planned}, summary="\n".join(f"would write {path}" for path in _outputs(jobs)))
             return
-        found = prediction.predict(settings, console.progress)
+        found = predicting.predict(settings, console.progress)
         for note in found.notes:
             console.warn(note)
         for image in found.images:
@@ -70,7 +75,7 @@ def predict(
         for each in failed:
             console.warn(f"{each['input']}: {each['error']}")
         console.done(
-            {"images": found.images, "failed": failed},
+            {"images": found.images, "failed": failed, "kept": found.kept},
             artifacts=_outputs(found.images),
             # No next command: what was found and where it lies is to be the last line.
             summary=_summary(found),
@@ -85,10 +90,14 @@ def _outputs(jobs: Sequence[Job] | Sequence[PredictedImage]) -> list[str]:
 def _summary(found: Predictions) -> str | None:
     """Where the files are and what is in the pictures; None where there are none."""
     if not found.images:
-        return None
+        return f"{found.out}: all {found.kept} pictures were done already" if found.kept and not found.failed else None
     if len(found.images) == 1:
         return f"{', '.join(found.images[0].outputs)}: {_shares(found.classes)}"
-    return f"{found.out}: {len(found.images)} pictures; {_shares(found.classes)}"
+    return f"{found.out}: {len(found.images)} pictures{_kept(found)}; {_shares(found.classes)}"
+
+
+def _kept(found: Predictions) -> str:
+    return f", {found.kept} done earlier" if found.kept else ""
 
 
 def _shares(classes: Sequence[ClassShare]) -> str:

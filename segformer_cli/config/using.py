@@ -40,6 +40,10 @@ class PredictConfig:
     opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
+    resume: Annotated[
+        bool, Doc("pass over what an earlier call with the same weights and options has done")
+    ] = False
+    shard: Annotated[str | None, Doc("I/N: of the pictures every N-th from the I-th on, for several machines")] = None
     force: Annotated[bool, Doc("overwrite files that exist")] = False
     offline: Annotated[bool, Doc("never touch the network")] = False
     trust: Annotated[bool, Doc("run an exported file that can hold code, though it was not written here")] = False

@@ -31,8 +31,8 @@ from segformer_cli.robustness.frost import textures_from
 from segformer_cli.robustness.protocols import Cell, RobustProtocol, choose_robust_protocol
 from segformer_cli.robustness.source import Source
 from segformer_cli.settings import checked
+from segformer_cli.workflows.inputs import find_pictures, named_apart
 from segformer_cli.workflows.linked_masks import linked
-from segformer_cli.workflows.prediction import find_pictures, named_apart
 from segformer_cli.workflows.results import free_folder, numbered_folder
 
 SETTINGS = "corrupt.json"

@@ -26,7 +26,8 @@ from segformer_cli.settings import checked
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.evaluation_report import class_table
 from segformer_cli.workflows.exporting import Export, export_model
-from segformer_cli.workflows.prediction import Prediction, Predictor, predict
+from segformer_cli.workflows.predicting import predict
+from segformer_cli.workflows.prediction import Prediction, Predictor
 from segformer_cli.workflows.results import numbered_folder
 from segformer_cli.workflows.robust_report import curves_part, grid_part
 from segformer_cli.workflows.robust_result import RobustResult

@@ -18,7 +18,8 @@ from segformer_cli.errors import ImageError, UsageError, WeightsError
 from segformer_cli.workflows.conversion import inspect_weights
 from segformer_cli.workflows.evaluation import evaluate, plan
 from segformer_cli.workflows.exporting import export_model
-from segformer_cli.workflows.prediction import Predictor, predict
+from segformer_cli.workflows.predicting import predict
+from segformer_cli.workflows.prediction import Predictor
 from tests.conftest import peer
 
 PICTURE = next(Path("sample_data").rglob("*_leftImg8bit.png"))

@@ -15,7 +15,7 @@ from segformer_cli.config import EvalConfig, PredictConfig
 from segformer_cli.data.sample import write_sample
 from segformer_cli.model.checkpoint import save_checkpoint
 from segformer_cli.workflows.evaluation import evaluate
-from segformer_cli.workflows.prediction import predict
+from segformer_cli.workflows.predicting import predict
 from segformer_cli.workflows.scorecard import Evaluation
 from tests.conftest import RandomCheckpoint
 from tests.tiny_data import THINGS, write_lot

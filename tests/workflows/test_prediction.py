@@ -13,7 +13,9 @@ from segformer_cli.errors import ImageError, SegFormerError, UsageError
 from segformer_cli.images import read_mask
 from segformer_cli.model.checkpoint import network_from, save_checkpoint
 from segformer_cli.overlay import LEGEND_ROWS, colour_mask, draw_overlay
-from segformer_cli.workflows.prediction import Prediction, Predictor, find_pictures, plan, predict
+from segformer_cli.workflows.inputs import find_pictures
+from segformer_cli.workflows.predicting import plan, predict
+from segformer_cli.workflows.prediction import Prediction, Predictor
 from tests.conftest import RandomCheckpoint
 
 
@@ -68,7 +70,7 @@ def test_a_bad_picture_does_not_stop_the_others(tmp_path: Path, weights: str) ->
     assert [Path(image.input).name for image in done.images] == ["good.png"]
     assert [Path(each.input).name for each in done.failed] == ["bad.png"]
     assert "is no picture" in done.failed[0].error
-    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["good.png"]
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == [".predict.jsonl", "good.png"]
 
 
 def test_the_only_picture_being_bad_is_an_error(tmp_path: Path, weights: str) -> None:
@@ -120,7 +122,7 @@ def test_an_existing_mask_is_kept_unless_forced(tmp_path: Path, weights: str) ->
 def test_globs_folders_and_files_are_found_in_order(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.jpg", "c.txt"):
         picture(tmp_path / name) if name.endswith("jpg") else (tmp_path / name).touch()
-    assert [path.name for path, _ in find_pictures([str(tmp_path)])] == ["a.jpg", "b.jpg"]
+    assert [path.name for path, _ in find_pictures([str(tmp_path / "a.jpg"), str(tmp_path)])] == ["a.jpg", "b.jpg"]
     assert [path.name for path, _ in find_pictures([str(tmp_path / "*.jpg")])] == ["a.jpg", "b.jpg"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="there are no pictures in the folder"):
