@@ -42,14 +42,20 @@ def draw_overlay(
         opacity: of the colours; ignored pixels keep the picture.
     """
     legend = _legend(picture.shape[0], picture.shape[1], rows)
-    overlay = np.empty((picture.shape[0], picture.shape[1] + legend.shape[1], 3), np.uint8)
-    overlay[:, picture.shape[1] :] = legend
+    return np.hstack([blended(picture, mask, palette, ignore_index=ignore_index, opacity=opacity), legend])
+
+
+def blended(
+    picture: Picture, mask: Ids, palette: Sequence[Colour], *, ignore_index: int, opacity: float = 0.5
+) -> Picture:
+    """The picture (H, W, 3) blended with its class colours; ignored pixels keep the picture."""
+    overlay = np.empty_like(picture)
     # In strips, so that no float copy of a large picture exists.
     for top in range(0, picture.shape[0], STRIP_ROWS):
         strip = slice(top, top + STRIP_ROWS)
         colours = colour_mask(mask[strip], palette, ignore_index)
         weight = np.where(mask[strip] == ignore_index, np.float32(0), np.float32(opacity))[..., None]
-        overlay[strip, : picture.shape[1]] = picture[strip] * (1 - weight) + colours * weight + np.float32(0.5)
+        overlay[strip] = picture[strip] * (1 - weight) + colours * weight + np.float32(0.5)
     return overlay
 
 

@@ -40,6 +40,21 @@ def each_of(
                 future.cancel()
 
 
+def prefetched(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+    """The same items, of which a thread of its own has the next ones at hand.
+
+    >>> list(prefetched(iter("abc"), ahead=2))
+    ['a', 'b', 'c']
+    """
+    over = object()
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, source, over) for _ in range(ahead))
+        while (item := waiting.popleft().result()) is not over:
+            waiting.append(pool.submit(next, source, over))
+            yield item  # type: ignore[misc]
+
+
 def cores() -> int:
     """The processor's cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,8 @@ from segformer_cli.config import PredictConfig
 from segformer_cli.errors import SomeInputsFailed
 
 if TYPE_CHECKING:
-    from segformer_cli.workflows.predicting import Job, PredictedImage, Predictions
+    from segformer_cli.workflows.filming import Film
+    from segformer_cli.workflows.predicting import Job, PredictedImage, PredictedVideo, Predictions
     from segformer_cli.workflows.prediction import ClassShare
 
 EXAMPLES = epilog(
@@ -23,7 +24,7 @@ EXAMPLES = epilog(
     note=o.also("--continue", "--shard", "--opacity", "--precision", "--bands"),
 )
 
-Inputs = typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, lists, zips, sample.", show_default=False)
+Inputs = typer.Argument(metavar="INPUT...", help="Pictures, videos, folders, zips, lists, sample.", show_default=False)
 Save = o.text_option("--save", metavar="LIST", help="mask (default), overlay, or mask,overlay.", panel=o.OUTPUT)
 Continue = o.switch_option("--continue", help="Pass over what an earlier call has done.")
 Shard = o.text_option("--shard", metavar="I/N", help="Every N-th picture, from the I-th on.", panel=o.HOW, hidden=True)
@@ -75,25 +76,30 @@ def predict(
         for each in failed:
             console.warn(f"{each['input']}: {each['error']}")
         console.done(
-            {"images": found.images, "failed": failed, "kept": found.kept},
-            artifacts=_outputs(found.images),
+            {"images": found.images, "videos": found.videos, "failed": failed, "kept": found.kept},
+            artifacts=_outputs((*found.images, *found.videos)),
             # No next command: what was found and where it lies is to be the last line.
             summary=_summary(found),
             error=_failure(found),
         )
 
 
-def _outputs(jobs: Sequence[Job] | Sequence[PredictedImage]) -> list[str]:
+def _outputs(jobs: Iterable[Job | Film | PredictedImage | PredictedVideo]) -> list[str]:
     return [path for job in jobs for path in job.outputs]
 
 
 def _summary(found: Predictions) -> str | None:
     """Where the files are and what is in the pictures; None where there are none."""
-    if not found.images:
-        return f"{found.out}: all {found.kept} pictures were done already" if found.kept and not found.failed else None
-    if len(found.images) == 1:
-        return f"{', '.join(found.images[0].outputs)}: {_shares(found.classes)}"
-    return f"{found.out}: {len(found.images)} pictures{_kept(found)}; {_shares(found.classes)}"
+    each: list[PredictedImage | PredictedVideo] = [*found.images, *found.videos]
+    if not each:
+        return f"{found.out}: all {found.kept} were done already" if found.kept and not found.failed else None
+    if len(each) == 1:
+        frames = f"{found.videos[0].frames} frames; " if found.videos else ""
+        return f"{', '.join(each[0].outputs)}: {frames}{_shares(found.classes)}"
+    counted = [f"{len(found.images)} pictures"] if found.images else []
+    if found.videos:
+        counted.append(f"{len(found.videos)} video{'s' if len(found.videos) > 1 else ''}")
+    return f"{found.out}: {' and '.join(counted)}{_kept(found)}; {_shares(found.classes)}"
 
 
 def _kept(found: Predictions) -> str:
@@ -110,7 +116,9 @@ def _shares(classes: Sequence[ClassShare]) -> str:
 def _failure(found: Predictions) -> SomeInputsFailed | None:
     if not found.failed:
         return None
-    total = len(found.images) + len(found.failed)
-    if not found.images:
-        return SomeInputsFailed(f"all {total} pictures failed; nothing was written")
-    return SomeInputsFailed(f"{len(found.failed)} of {total} pictures failed; the others are done")
+    done = {each.input for each in found.images} | {each.input for each in found.videos}
+    total = len(done | {each.input for each in found.failed})
+    inputs = "videos" if found.videos and not found.images else "pictures"
+    if not done:
+        return SomeInputsFailed(f"all {total} {inputs} failed; nothing was written")
+    return SomeInputsFailed(f"{len(found.failed)} of {total} {inputs} failed; the others are done")

@@ -10,6 +10,7 @@ from segformer_cli.config.marks import (
     COUNT,
     NOT_NEGATIVE,
     POSITIVE,
+    RATE,
     SHARE,
     Bands,
     Doc,
@@ -38,6 +39,9 @@ class PredictConfig:
         COUNT,
     ] = ()
     opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
+    smooth: Annotated[
+        float, Doc("of videos: share of the frames before in the average of logits; 0: each frame by itself"), RATE
+    ] = 0.0
     device: Annotated[str, Doc("auto, cpu, cuda, cuda:1, mps")] = "auto"
     precision: Annotated[Precision, Doc("of the network's arithmetic")] = "auto"
     resume: Annotated[

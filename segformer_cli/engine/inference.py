@@ -114,8 +114,16 @@ class Segmenter:
 
     def mask(self, image: NDArray[np.generic]) -> Ids:
         """Class ids (H, W) of a picture (H, W, C), at its own size."""
+        return self.mask_of(self.maps(image), (image.shape[0], image.shape[1]))
+
+    def maps(self, image: NDArray[np.generic]) -> list[LogitMap]:
+        """The logits of all passes over a picture (H, W, C)."""
         (maps,) = self.passes(self.prepare(image))
-        return upsampled_mask(maps, (image.shape[0], image.shape[1])).cpu().numpy()
+        return maps
+
+    def mask_of(self, maps: Sequence[LogitMap], source_hw: tuple[int, int]) -> Ids:
+        """Class ids (H, W) of what `maps` gave, at the picture's own size."""
+        return upsampled_mask(maps, source_hw).cpu().numpy()
 
 
 _WITHOUT = "export without --full-pipeline"

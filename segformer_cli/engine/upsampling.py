@@ -8,7 +8,7 @@ between the steps, softmax maps of several passes after them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,6 +51,15 @@ class LogitMap:
     def device(self) -> torch.device:
         """Where the logits lie."""
         return self.windows[0].logits.device
+
+
+def averaged(old: LogitMap, new: LogitMap, share: float) -> LogitMap:
+    """The logits of two pictures of one size, `share` of the old ones in the mean."""
+    windows = [
+        replace(window, logits=torch.lerp(window.logits, before.logits, share))
+        for before, window in zip(old.windows, new.windows, strict=True)
+    ]
+    return replace(new, windows=tuple(windows))
 
 
 def class_values(maps: Sequence[LogitMap], source_hw: HW) -> Iterator[tuple[slice, Tensor]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from segformer_cli.config import CheckConfig
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.findings import Fault, damage, look_at
 from segformer_cli.data.layouts.detect import locate, open_data
+from segformer_cli.data.layouts.lacking import LackingMasks, tolerated
 from segformer_cli.data.layouts.own import ALL
 from segformer_cli.data.pairs import Split
 from segformer_cli.data.problems import Problem, gathered, in_order, problem
@@ -27,7 +27,7 @@ from segformer_cli.places import Place, files_below
 from segformer_cli.progress import Progress, ProgressListener, ignore_progress
 from segformer_cli.settings import checked
 from segformer_cli.threads import cores, each_of
-from segformer_cli.workflows.data_fix import refuse_unfixable, write_fix
+from segformer_cli.workflows.data_fix import refuse_inexpressible, refuse_unfixable, write_fix
 
 if TYPE_CHECKING:
     from segformer_cli.workflows.class_map_check import MapCheck
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DataCheck:
-    """What was found: the problems, those that make training wrong first; and what the masks hold."""
+    """What was found: the problems, those that make training wrong first; and what the masks hold.
+
+    `not_written` says why a fix that was asked for could not be written.
+    """
 
     data: str
     layout: str
@@ -43,6 +46,7 @@ class DataCheck:
     problems: tuple[Problem, ...]
     looks: tuple[SplitLooks, ...]
     written: tuple[str, ...] = ()
+    not_written: str | None = None
 
     @property
     def images(self) -> int:
@@ -84,31 +88,37 @@ def check_data(config: CheckConfig, progress: ProgressListener = ignore_progress
 
     Raises:
         DataError: there is no data set, or it has classes that the weights do not know.
-        UsageError: NAME is no layout, or an id is bent to what is not there.
-        SegFormerError: the file of `fix` exists or cannot be written.
+        UsageError: NAME is no layout, an id is bent to what is not there, or no fix can say what this data is.
+        SegFormerError: the file of `fix` exists.
     """
     config = checked(config)
     if config.fix is not None:
         refuse_unfixable(Path(config.fix), force=config.force)
     threads = config.workers or cores()
     splits, problems = _opened(config)
+    if config.fix is not None:
+        refuse_inexpressible(Path(config.fix), splits, force=config.force)
     layout, root = locate(config.data)
     seeing = _seeing(config, splits, progress)
     with _large_pictures_allowed():
         looks = tuple(_looked(split, number, config, threads, progress) for number, split in enumerate(splits))
         if not splits:
             problems += gathered(_of_loose_files(root, threads, progress))
-    repeated = repeated_in(looks, config.alike)
+    repeated = repeated_in(looks, layout.NAME, config.alike)
     problems += problems_of(looks, "" if config.data == "sample" else layout.NAME, repeated)
     written: tuple[str, ...] = ()
+    not_written = None
     good = looks
     if seeing is not None:
         told, good = seeing.judged(looks, progress)
         problems += told
-    if config.fix is not None and looks:
-        written = tuple(map(str, write_fix(Path(config.fix), good, repeated, force=config.force)))
+    if config.fix is not None:
+        try:
+            written = tuple(map(str, write_fix(Path(config.fix), good, repeated, force=config.force)))
+        except SegFormerError as error:
+            not_written = error.message         # what was found is told all the same
     names = splits[0].class_names if splits else ()
-    return DataCheck(config.data, layout.NAME, names, in_order(problems), looks, written)
+    return DataCheck(config.data, layout.NAME, names, in_order(problems), looks, written, not_written)
 
 
 def _seeing(config: CheckConfig, splits: list[Split], progress: ProgressListener) -> MapCheck | None:
@@ -136,10 +146,8 @@ def _opened(config: CheckConfig) -> tuple[list[Split], list[Problem]]:
         if isinstance(found, SegFormerError):
             refused.setdefault((found.message, found.hint or f"the layout needs {layout.NEEDS}"), []).append(name)
             continue
-        split, ending = found
-        splits.append(split)
-        if ending is not None:
-            problems.append(ending)
+        splits.append(found[0])
+        problems += found[1]
     if not names:
         raise DataError(f"{config.data} has no splits", where=str(root), hint=f"needs {layout.NEEDS}")
     for (message, hint), which in refused.items():
@@ -147,20 +155,26 @@ def _opened(config: CheckConfig) -> tuple[list[Split], list[Problem]]:
     return splits, problems
 
 
-def _open(config: CheckConfig, name: str, bending: Bending) -> tuple[Split, Problem | None] | SegFormerError:
-    """A split; where masks have another ending, as the error proposes it, with that problem; or what is wrong."""
-    try:
-        return open_data(config.data, name, bending), None
-    except (DataError, ImageError) as error:
-        proposed = re.search(r"--mask-suffix (\S+)", error.hint or "")
-        if proposed is None or config.mask_suffix is not None:
-            return error
+def _open(config: CheckConfig, name: str, bending: Bending) -> tuple[Split, list[Problem]] | SegFormerError:
+    """A split with what it lacks, as far as no pair tells; with the ending that more masks have; or what is wrong."""
+    found: Split | SegFormerError
+    with tolerated() as lacking:
         try:
-            split = open_data(config.data, name, replace(bending, mask_suffix=proposed[1]))
-        except SegFormerError:
-            return error
-        hint = f"add --mask-suffix {proposed[1]}; the rest of this check has done so"
-        return split, problem("pairing", 1, name, detail=error.message, hint=hint)
+            found = open_data(config.data, name, bending)
+        except (DataError, ImageError) as error:
+            found = error
+    wrong = [*lacking, *([found] if isinstance(found, LackingMasks) else [])]
+    other = next((each for each in wrong if isinstance(each, LackingMasks) and each.proposed_suffix), None)
+    if other is not None and config.mask_suffix is None:
+        suffix = other.proposed_suffix
+        again = _open(replace(config, mask_suffix=suffix), name, replace(bending, mask_suffix=suffix))
+        if not isinstance(again, SegFormerError):
+            hint = f"add --mask-suffix {suffix}; the rest of this check has done so"
+            return again[0], [problem("pairing", 1, name, detail=other.message, hint=hint), *again[1]]
+    if isinstance(found, SegFormerError):
+        return found
+    absent = [each for each in lacking if not isinstance(each, LackingMasks)]
+    return found, [problem("missing", 1, name, detail=each.message, hint=each.hint) for each in absent]
 
 
 def _looked(
@@ -176,7 +190,11 @@ def _looked(
 
 def _of_loose_files(root: Place, threads: int, progress: ProgressListener) -> Iterator[Fault]:
     """Files that cannot be read, of data in which no split can be opened."""
-    below = files_below(root) if root.is_dir() else iter(())
+    try:
+        below = list(files_below(root)) if root.is_dir() else []
+    except DataError as error:
+        yield Fault("no_access", root, error.message)
+        return
     files = [place for place in below if place.suffix.lower() in PICTURE_SUFFIXES and place.name[0] != "."]
     for done, fault in enumerate(each_of(_unreadable, files, threads), 1):
         progress(Progress("look for damaged files", done, len(files), "file"))

@@ -12,6 +12,7 @@ from segformer_cli.atomic import refuse_existing, replacing
 from segformer_cli.data.bending import IGNORE
 from segformer_cli.data.colours import ColourTable
 from segformer_cli.data.layouts import described, listed
+from segformer_cli.data.matlab import MatlabIds
 from segformer_cli.data.own_masks import read_own_mask
 from segformer_cli.data.pairs import UNKNOWN, Pair, Split
 from segformer_cli.data.repeated import Repeat
@@ -40,29 +41,45 @@ def write_fix(file: Path, looks: Sequence[SplitLooks], repeated: Sequence[Repeat
     splits the one that comes first. In a .yaml, ids that mean nothing are ignored and keep their masks.
 
     Raises:
-        UsageError: a list is asked for and there are several splits, or its form cannot tell what this data is.
+        SegFormerError: there is no split, one has no pair that is well, or a file cannot be written.
     """
+    if not looks:
+        raise SegFormerError("no split could be opened, nothing can be written")
     mapping = file.suffix.lower() in described.SUFFIXES
-    if not mapping and len(looks) > 1:
-        names = ", ".join(each.split.name for each in looks)
-        raise UsageError(f"a list is of one split, and there are {names}", hint="--split NAME, or --fix FILE.yaml")
-    for each in looks:
-        _refuse_inexpressible(each.split)
     kept = [_kept(number, each, repeated, mapping=mapping) for number, each in enumerate(looks)]
     if not mapping:
         return (_write(file, _list_of(kept[0]), force=force),)
-    lists = {each.split.name: file.with_name(f"{file.stem}-{each.split.name}.txt") for each in looks}
-    for place in lists.values():
-        refuse_existing(place, force=force)
+    lists = {each.split.name: _list_beside(file, each.split) for each in looks}
     for each, pairs in zip(looks, kept, strict=True):
         _write(lists[each.split.name], _list_of(pairs), force=force)
     return (_write(file, _yaml_of(looks, lists), force=force), *lists.values())
 
 
-def _refuse_inexpressible(split: Split) -> None:
-    """That a list and a .yaml can say what this split is."""
+def _list_beside(file: Path, split: Split) -> Path:
+    return file.with_name(f"{file.stem}-{split.name}.txt")
+
+
+def refuse_inexpressible(file: Path, splits: Sequence[Split], *, force: bool) -> None:
+    """Nothing where a list or a .yaml can say what these splits are.
+
+    Raises:
+        UsageError: a list is asked for and there are several, or the form cannot tell how their masks are read.
+        SegFormerError: the list of a split exists.
+    """
+    if file.suffix.lower() not in described.SUFFIXES and len(splits) > 1:
+        names = ", ".join(split.name for split in splits)
+        raise UsageError(f"a list is of one split, and there are {names}", hint="--split NAME, or --fix FILE.yaml")
+    for split in splits:
+        _refuse_unsaid(split)
+        if file.suffix.lower() in described.SUFFIXES:
+            refuse_existing(_list_beside(file, split), force=force)
+
+
+def _refuse_unsaid(split: Split) -> None:
     reader = split.read_ids
     plain = reader in (read_mask, read_own_mask) or (isinstance(reader, ColourTable) and not reader.ignored)
+    # A layout that knows .mat files reads the others as anyone would.
+    plain = plain or (isinstance(reader, MatlabIds) and not any(_is_matlab(pair) for pair in split.pairs))
     if isinstance(split.root, ArchivePath):
         raise UsageError("--fix is for files that lie in folders", where=str(split.root), hint="unpack the archive")
     if not plain:
@@ -70,6 +87,10 @@ def _refuse_inexpressible(split: Split) -> None:
             f"--fix cannot say how the masks of {split.data} are read", where=str(split.root),
             hint="move the files that the check names out of the data",
         )
+
+
+def _is_matlab(pair: Pair) -> bool:
+    return pair.mask is not None and pair.mask.suffix == ".mat"
 
 
 def _kept(number: int, looks: SplitLooks, repeated: Sequence[Repeat], *, mapping: bool) -> list[Pair]:

@@ -1,4 +1,4 @@
-"""A job of many pictures: read, predicted and written at the same time, none of them stopping the others."""
+"""A job of many pictures and videos: read, predicted and written at the same time, none stopping the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +21,11 @@ from segformer_cli.places import Place
 from segformer_cli.progress import Progress, ProgressListener, listening
 from segformer_cli.settings import checked
 from segformer_cli.threads import each_of
+from segformer_cli.video import CAMERA, VIDEO_SUFFIXES
+from segformer_cli.workflows.filming import Film, predict_video
 from segformer_cli.workflows.inputs import SAMPLE, Found, find_pictures, named_apart
 from segformer_cli.workflows.journal import Journal, Record
-from segformer_cli.workflows.prediction import ClassShare, Prediction, Predictor
+from segformer_cli.workflows.prediction import ClassShare, Prediction, Predictor, shares_of
 from segformer_cli.workflows.results import free_folder
 
 READERS = 2
@@ -66,8 +69,20 @@ class PredictedImage:
 
 
 @dataclass(frozen=True)
+class PredictedVideo:
+    """What was found in a video, the mean over its frames, and where it was written."""
+
+    input: str
+    outputs: tuple[str, ...]
+    size_hw: tuple[int, int]
+    classes: tuple[ClassShare, ...]
+    frames: int
+    ms: float
+
+
+@dataclass(frozen=True)
 class FailedImage:
-    """A picture that could not be done, and why."""
+    """A picture or video that could not be done, or not to its end, and why."""
 
     input: str
     error: str
@@ -82,15 +97,16 @@ class Predictions:
     out: str
     notes: tuple[str, ...] = ()
     kept: int = 0
+    videos: tuple[PredictedVideo, ...] = ()
 
     @property
     def classes(self) -> tuple[ClassShare, ...]:
-        """The classes of all pictures together, each picture counting alike, largest first."""
+        """The classes of all pictures and videos together, each counting alike, largest first."""
         shares: dict[tuple[int, str], float] = {}
-        for image in self.images:
-            for found in image.classes:
-                key = found.id, found.name
-                shares[key] = shares.get(key, 0.0) + found.share / len(self.images)
+        count = len(self.images) + len(self.videos)
+        for found in chain(*(each.classes for each in self.images), *(each.classes for each in self.videos)):
+            key = found.id, found.name
+            shares[key] = shares.get(key, 0.0) + found.share / count
         ordered = sorted(shares.items(), key=lambda item: -item[1])
         return tuple(ClassShare(index, name, share) for (index, name), share in ordered)
 
@@ -113,8 +129,8 @@ def predict(config: PredictConfig, progress: bool | ProgressListener = False) ->
         return _predict(config, listener)
 
 
-def plan(config: PredictConfig) -> tuple[list[Job], Path]:
-    """Every picture with the files it will write, and the place they share; nothing is written yet.
+def plan(config: PredictConfig) -> tuple[list[Job | Film], Path]:
+    """Every picture and video with the files it will write, and the place they share; nothing is written yet.
 
     Raises:
         UsageError, ImageError, SegFormerError: as `predict`.
@@ -125,15 +141,16 @@ def plan(config: PredictConfig) -> tuple[list[Job], Path]:
     if not config.save:
         raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
     number, count = shard_of(config.shard)
-    pictures = find_pictures(config.inputs)
+    pictures, videos = _told_apart(config.inputs)
     out = Path(config.out) if config.out else free_folder("predict")
     if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
         if config.resume:
             raise UsageError(f"-o {out} is one file: there is nothing to continue", hint="give a folder")
-        jobs = [_single(pictures, out, config)]
+        jobs: list[Job | Film] = [_single(pictures, videos, out, config)]
     else:
         # Names depend on all pictures, so that every shard gives a picture the same one.
         jobs = [_job(picture, out / name, config) for picture, name in named_apart(pictures)]
+        jobs += [_film(video, out / name.with_suffix(".mp4"), config) for video, name in videos]
     _refuse_collisions(jobs)
     jobs = jobs[number - 1 :: count]
     refuse_unwritable((path for job in jobs for path in job.paths), force=config.force or config.resume)
@@ -174,23 +191,56 @@ def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
         if config.resume:
             jobs = [job for job in jobs if not journal.has(str(job.input), job.outputs)]
             remove_drafts(path for job in jobs for path in job.paths)
-    done: list[PredictedImage] = []
-    failed: list[FailedImage] = []
     kept = total - len(jobs)
-    for found in _each(jobs, predictor, config):
-        if isinstance(found, FailedImage):
-            failed.append(found)
+    images: list[PredictedImage] = []
+    videos: list[PredictedVideo] = []
+    failed: list[FailedImage] = []
+    for each in _results(jobs, predictor, config, progress):
+        if isinstance(each, FailedImage):
+            failed.append(each)
         else:
-            done.append(found)
+            images.append(each) if isinstance(each, PredictedImage) else videos.append(each)
             if journal is not None:
-                journal.add(Record.of(found.input, found.outputs))
-        progress(Progress("predict", kept + len(done) + len(failed), total, "image"))
-    return Predictions(tuple(done), tuple(failed), str(out), _notes(config, model.config), kept)
+                journal.add(Record.of(each.input, each.outputs))
+        progress(Progress("predict", kept + len(images) + len(videos) + len(failed), total, "image"))
+    notes = _notes(config, model.config)
+    return Predictions(tuple(images), tuple(failed), str(out), notes, kept, tuple(videos))
+
+
+def _results(
+    jobs: Sequence[Job | Film], predictor: Predictor, config: PredictConfig, progress: ProgressListener
+) -> Iterator[PredictedImage | PredictedVideo | FailedImage]:
+    yield from _each([job for job in jobs if isinstance(job, Job)], predictor, config)
+    for film in jobs:
+        if isinstance(film, Film):
+            yield from _filmed(film, predictor, config, progress, alone=len(jobs) == 1)
+
+
+def _filmed(
+    film: Film, predictor: Predictor, config: PredictConfig, progress: ProgressListener, *, alone: bool
+) -> Iterator[PredictedVideo | FailedImage]:
+    """The video, and what went wrong with it: of a damaged one both."""
+    began = time.perf_counter()
+    force = config.force or config.resume
+    try:
+        found = predict_video(
+            film, predictor, smooth=config.smooth, opacity=config.opacity, force=force, progress=progress
+        )
+    except ImageError as error:
+        if alone:
+            raise
+        yield FailedImage(film.input, str(error).replace("\n", "; "))
+        return
+    classes = shares_of(found.shares, predictor.config.class_names)
+    ms = 1000 * (time.perf_counter() - began)
+    if found.error is not None:
+        yield FailedImage(film.input, f"{found.error}; {found.frames} frames are done")
+    yield PredictedVideo(film.input, film.outputs, found.size_hw, classes, found.frames, ms)
 
 
 def _each(jobs: Sequence[Job], predictor: Predictor, config: PredictConfig) -> Iterator[PredictedImage | FailedImage]:
     """What came of every picture, in their order: some are being decoded, one is in the network, some are written."""
-    if len(jobs) == 1:
+    if len(jobs) == 1:          # its error is the call's
         yield _written(jobs[0], predictor.predict_pixels(predictor.read(jobs[0].input)), config, time.perf_counter())
         return
 
@@ -251,12 +301,31 @@ def _written(job: Job, found: Prediction, config: PredictConfig, began: float) -
     return PredictedImage(str(job.input), job.outputs, (height, width), found.classes, ms)
 
 
-def _single(pictures: Sequence[Found], out: Path, config: PredictConfig) -> Job:
-    if len(pictures) != 1:
+def _told_apart(inputs: Sequence[str]) -> tuple[list[Found], list[tuple[str, Path]]]:
+    """The pictures, and the videos and cameras with the paths that their outputs mirror."""
+    cameras = [text for text in inputs if text.startswith(CAMERA)]
+    found = find_pictures([text for text in inputs if text not in cameras])
+    videos = [(place, name) for place, name in found if place.suffix.lower() in VIDEO_SUFFIXES]
+    for place, _ in videos:
+        if not isinstance(place, Path):
+            raise UsageError(f"{place.name} lies in an archive", where=str(place), hint="unpack videos first")
+    named = [(str(place), name) for place, name in videos]
+    named += [(text, Path(text.replace(":", "_"))) for text in cameras]
+    return [each for each in found if each not in videos], named
+
+
+def _single(
+    pictures: Sequence[Found], videos: Sequence[tuple[str, Path]], out: Path, config: PredictConfig
+) -> Job | Film:
+    if len(pictures) + len(videos) != 1:
         raise UsageError(
-            f"-o {out} is one file, the inputs are {len(pictures)} pictures",
+            f"-o {out} is one file, the inputs are {len(pictures) + len(videos)} pictures",
             hint=f"give a folder: -o {out.with_suffix('')}/",
         )
+    if videos:
+        if out.suffix.lower() not in VIDEO_SUFFIXES:
+            raise UsageError(f"-o {out} is no video", hint=f"-o {out.with_suffix('.mp4')}")
+        return _film(videos[0][0], out, config)
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: masks are written as PNG", hint=f"-o {out.with_suffix('.png')}")
     return _job(pictures[0][0], out, config)
@@ -270,9 +339,16 @@ def _job(picture: Place, target: Path, config: PredictConfig) -> Job:
     return Job(picture, mask, overlay)
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
-    writers: dict[Path, Place] = {}
-    inputs = {job.input.resolve() for job in jobs if isinstance(job.input, Path)}
+def _film(video: str, target: Path, config: PredictConfig) -> Film:
+    mask = target if "mask" in config.save else None
+    beside = target.with_name(f"{target.stem}_overlay{target.suffix}")
+    overlay = (target if mask is None else beside) if "overlay" in config.save else None
+    return Film(video, mask, overlay, target.with_suffix(".csv"))
+
+
+def _refuse_collisions(jobs: Sequence[Job | Film]) -> None:
+    writers: dict[Path, Place | str] = {}
+    inputs = {Path(job.input).resolve() for job in jobs if isinstance(job.input, (Path, str))}
     for job in jobs:
         for path in job.paths:
             if path.resolve() in inputs:

@@ -18,6 +18,7 @@ from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.protocol import OWN, Protocol
+from segformer_cli.engine.upsampling import LogitMap, averaged
 from segformer_cli.errors import ImageError, UsageError
 from segformer_cli.images import Ids, Picture, Pixels, read_image, write_mask
 from segformer_cli.model.checkpoint import ModelConfig
@@ -37,6 +38,16 @@ class ClassShare:
     share: float
 
 
+def shares_of(shares: NDArray[np.float64], class_names: Sequence[str]) -> tuple[ClassShare, ...]:
+    """The classes that have any share, largest first."""
+    order = np.argsort(-shares, kind="stable")
+    return tuple(
+        ClassShare(int(index), class_names[index], float(shares[index]))
+        for index in order
+        if shares[index] and index < len(class_names)
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """The classes of one picture; shows itself as an overlay in a notebook.
@@ -53,13 +64,7 @@ class Prediction:
     def classes(self) -> tuple[ClassShare, ...]:
         """The classes present, largest first."""
         counts = np.bincount(self.mask.ravel(), minlength=self.config.num_classes)
-        order = np.argsort(-counts, kind="stable")
-        names = self.config.class_names
-        return tuple(
-            ClassShare(int(index), names[index], float(counts[index] / self.mask.size))
-            for index in order
-            if counts[index] and index < len(names)
-        )
+        return shares_of(counts / self.mask.size, self.config.class_names)
 
     def overlay(self, opacity: float = 0.5) -> Picture:
         """The picture blended with its class colours, a legend to the right, (H, W', 3)."""
@@ -132,6 +137,26 @@ class Predictor:
             ImageError: it cannot be read.
         """
         return read_bands(place, self._bands) if self._bands else read_image(place)
+
+    @property
+    def config(self) -> ModelConfig:
+        """What the masks' ids mean."""
+        return self._segmenter.config
+
+    def smoothed(
+        self, pixels: Pixels, before: list[LogitMap] | None, share: float
+    ) -> tuple[Prediction, list[LogitMap]]:
+        """A frame's classes, its logits averaged with those of the frames before it, and the average.
+
+        Args:
+            before: what the call for the frame before gave.
+            share: of the frames before in the average.
+        """
+        maps = self._segmenter.maps(pixels)
+        if before is not None and share:
+            maps = [averaged(old, new, share) for old, new in zip(before, maps, strict=True)]
+        mask = self._segmenter.mask_of(maps, (pixels.shape[0], pixels.shape[1]))
+        return Prediction(as_picture(pixels, self._bands, self._shown), mask, self._segmenter.config), maps
 
     def predict_pixels(self, pixels: Pixels) -> Prediction:
         """The classes of what `read` gave."""

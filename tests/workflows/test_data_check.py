@@ -15,8 +15,9 @@ from PIL import Image
 
 from segformer_cli.config import CheckConfig
 from segformer_cli.data import promised
+from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.problems import KINDS, Problem
-from segformer_cli.errors import ConfigError, DataError, UsageError
+from segformer_cli.errors import ConfigError, DataError, ImageError, UsageError
 from segformer_cli.workflows.data_check import DataCheck, check_data
 from tests.faulty_data import ids, put, scene, sound
 
@@ -310,11 +311,12 @@ def test_another_ending_of_masks_is_proposed_and_the_check_goes_on_with_it(tmp_p
 
 def test_a_split_that_cannot_be_opened_does_not_keep_the_others_from_being_checked(tmp_path: Path) -> None:
     strange_id(sound(tmp_path))
-    mask(tmp_path, "v1.png").unlink()
-    found = check(tmp_path)
+    for name in ("v0.png", "v1.png", "v2.png"):
+        mask(tmp_path, name).unlink()
+    found = check(tmp_path, fix=str(tmp_path / "good.yaml"))
     assert [each.kind for each in found.problems] == ["split", "unknown_id"]
-    assert found.problems[0].first == "val" and "no mask found for 1 of 3 images" in found.problems[0].detail
-    assert found.images == 3
+    assert found.problems[0].first == "val" and "no mask found for 3 of 3 images" in found.problems[0].detail
+    assert found.images == 3 and len(found.written) == 2
 
 
 def test_classes_are_not_said_to_lack_where_no_mask_could_be_read(tmp_path: Path) -> None:
@@ -324,11 +326,21 @@ def test_classes_are_not_said_to_lack_where_no_mask_could_be_read(tmp_path: Path
     assert only(check(tmp_path)).kind == "damaged"
 
 
-def test_where_no_split_can_be_opened_damaged_files_are_told_all_the_same(tmp_path: Path) -> None:
+def test_damaged_masks_do_not_keep_the_classes_from_being_found_in_the_others(tmp_path: Path) -> None:
     (sound(tmp_path) / "classes.txt").unlink()          # so that all masks are read for their ids
+    cut(mask(tmp_path, "t0.png"))
+    mask(tmp_path, "v2.png").write_bytes(b"")
+    found = check(tmp_path)
+    assert [(each.kind, each.count) for each in found.problems] == [("empty", 1), ("damaged", 1)]
+    assert (found.images, len(found.class_names)) == (6, 3)
+    with pytest.raises(ImageError):
+        open_data(str(tmp_path), "train")
+
+
+def test_where_no_split_can_be_opened_damaged_files_are_told_all_the_same(tmp_path: Path) -> None:
+    (sound(tmp_path) / "classes.txt").write_text("road\nroad\n")
     cut(mask(tmp_path))
-    empty_mask_of_val = mask(tmp_path, "v2.png")
-    empty_mask_of_val.write_bytes(b"")
+    mask(tmp_path, "v2.png").write_bytes(b"")
     found = check(tmp_path)
     assert [(each.kind, each.count) for each in found.problems] == [("split", 2), ("empty", 1), ("damaged", 1)]
     assert found.images == 0

@@ -157,7 +157,7 @@ def test_the_flag_and_its_summary(config: PredictConfig, tmp_path: Path) -> None
             str(config.out), "--save", "mask,overlay", "--continue"]
     first, second = (subprocess.run(line, capture_output=True, text=True, check=True) for _ in range(2))
     assert f"{COUNT} pictures;" in first.stdout
-    assert f"all {COUNT} pictures were done already" in second.stdout
+    assert f"all {COUNT} were done already" in second.stdout
     said = json.loads(subprocess.run([*line, "--json"], capture_output=True, text=True, check=True).stdout)
     assert said["results"]["kept"] == COUNT and said["results"]["images"] == []
 
