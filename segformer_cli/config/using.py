@@ -39,6 +39,16 @@ class PredictConfig:
         COUNT,
     ] = ()
     opacity: Annotated[float, Doc("of the class colours in an overlay"), SHARE] = 0.5
+    window: Annotated[
+        int | None,
+        Doc("side of windows that slide over pictures at their own size, a multiple of 32; default: pictures are taken "
+            "whole, but for those that the network would see with more than 16 megapixels, which get windows of 1024"),
+        Range(64),
+    ] = None
+    overlap: Annotated[int | None, Doc("of windows, at most half a side; default: a quarter"), COUNT] = None
+    blend: Annotated[
+        Literal["hann", "gaussian", "mean"], Doc("how overlapping windows are weighed; mean: all alike")
+    ] = "hann"
     smooth: Annotated[
         float, Doc("of videos: share of the frames before in the average of logits; 0: each frame by itself"), RATE
     ] = 0.0

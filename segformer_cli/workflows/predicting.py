@@ -14,6 +14,7 @@ from typing import TypeVar
 from segformer_cli.atomic import refuse_unwritable, remove_drafts
 from segformer_cli.config import PredictConfig
 from segformer_cli.engine.loading import load_model
+from segformer_cli.engine.streaming import Windows
 from segformer_cli.errors import ImageError, UsageError
 from segformer_cli.images import Pixels, write_image
 from segformer_cli.model.checkpoint import ModelConfig
@@ -141,6 +142,7 @@ def plan(config: PredictConfig) -> tuple[list[Job | Film], Path]:
     if not config.save:
         raise UsageError("nothing is to be saved", hint="add --save mask, --save overlay, or both")
     number, count = shard_of(config.shard)
+    _windows(config)
     pictures, videos = _told_apart(config.inputs)
     out = Path(config.out) if config.out else free_folder("predict")
     if out.suffix and not out.is_dir() and not (config.out or "").endswith(("/", os.sep)):
@@ -181,6 +183,7 @@ def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
         device=config.device,
         precision=config.precision,
         size=config.size,
+        windows=_windows(config),
         bands=config.bands,
         overlay_bands=config.overlay_bands,
     )
@@ -205,6 +208,18 @@ def _predict(config: PredictConfig, progress: ProgressListener) -> Predictions:
         progress(Progress("predict", kept + len(images) + len(videos) + len(failed), total, "image"))
     notes = _notes(config, model.config)
     return Predictions(tuple(images), tuple(failed), str(out), notes, kept, tuple(videos))
+
+
+def _windows(config: PredictConfig) -> Windows | None:
+    if config.window is None:
+        if config.overlap is not None:
+            raise UsageError("an overlap needs windows", hint="add --set window=1024")
+        return None
+    if config.size not in (None, "native"):
+        raise UsageError(
+            f"windows slide over pictures at their own size, --size says {config.size}", hint="leave one of them out"
+        )
+    return Windows(config.window, config.overlap or config.window // 4, config.blend)
 
 
 def _results(

@@ -18,6 +18,7 @@ from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.engine.inference import Segmenter
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.protocol import OWN, Protocol
+from segformer_cli.engine.streaming import Windows, streamed_mask
 from segformer_cli.engine.upsampling import LogitMap, averaged
 from segformer_cli.errors import ImageError, UsageError
 from segformer_cli.images import Ids, Picture, Pixels, read_image, write_mask
@@ -27,6 +28,9 @@ from segformer_cli.overlay import draw_overlay
 from segformer_cli.places import Place
 from segformer_cli.progress import Progress, listening
 from segformer_cli.resize import parse_size
+
+LARGEST = 16_000_000
+"""Pixels that the network sees at once unless it is told to: the encoder's maps of more take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Predictor:
     Args:
         model: a network or WEIGHTS.
         size: as `--size`; default: the checkpoint's own policy.
+        windows: slide over pictures at their own size; default: pictures are taken whole, but for very large ones.
         bands: of files, counted from 1; default: those that the network was trained on.
         overlay_bands: three of the C bands, counted from 1, to be shown as red, green and blue; or one.
     """
@@ -107,6 +112,7 @@ class Predictor:
         device: str = "auto",
         precision: str = "auto",
         size: str | None = None,
+        windows: Windows | None = None,
         bands: tuple[int, ...] = (),
         overlay_bands: tuple[int, ...] = (),
     ) -> None:
@@ -118,6 +124,7 @@ class Predictor:
         config: ModelConfig = model.config
         protocol = Protocol(name=OWN, size=parse_size(size) if size else config.size)
         self._segmenter = Segmenter.of(model, where, choose_dtype(precision, where), protocol)
+        self._windows = windows
         self._bands = bands or config.bands
         self._shown = overlay_bands
         _refuse_other_bands(config, self._bands, overlay_bands)
@@ -161,7 +168,18 @@ class Predictor:
     def predict_pixels(self, pixels: Pixels) -> Prediction:
         """The classes of what `read` gave."""
         picture = as_picture(pixels, self._bands, self._shown)
-        return Prediction(picture, self._segmenter.mask(pixels), self._segmenter.config)
+        return Prediction(picture, self._mask(pixels), self._segmenter.config)
+
+    def _mask(self, pixels: Pixels) -> Ids:
+        height, width = pixels.shape[:2]
+        seen = self._segmenter.protocol.size.aligned((height, width))
+        windows = self._windows
+        if windows is None and seen[0] * seen[1] > LARGEST and not isinstance(self._segmenter.model, ExportedModel):
+            windows = Windows()
+        if windows is None:
+            return self._segmenter.mask(pixels)
+        strips = streamed_mask(self._segmenter, lambda rows, columns: pixels[rows, columns], (height, width), windows)
+        return np.concatenate([ids for _, ids in strips])
 
     def predict_all(
         self, sources: Iterable[str | Path | Pixels | Image.Image], *, progress: bool = False

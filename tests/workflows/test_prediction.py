@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from segformer_cli.config import PredictConfig
+from segformer_cli.engine.streaming import Windows
 from segformer_cli.errors import ImageError, SegFormerError, UsageError
 from segformer_cli.images import read_mask
 from segformer_cli.model.checkpoint import network_from, save_checkpoint
 from segformer_cli.overlay import LEGEND_ROWS, colour_mask, draw_overlay
+from segformer_cli.workflows import prediction
 from segformer_cli.workflows.inputs import find_pictures
 from segformer_cli.workflows.predicting import plan, predict
 from segformer_cli.workflows.prediction import Prediction, Predictor
@@ -180,3 +182,30 @@ def test_a_legend_names_what_is_there_and_sums_the_rest() -> None:
     swatches = {tuple(colour) for colour in panel.reshape(-1, 3).tolist()}
     assert (LEGEND_ROWS - 2, 0, 0) in swatches
     assert (LEGEND_ROWS, 0, 0) not in swatches
+
+
+def test_windows_slide_over_pictures_at_their_own_size(
+    random_checkpoint: RandomCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = network_from(random_checkpoint("b0", classes=5))
+    noise = np.random.default_rng(0).integers(0, 255, (150, 200, 3)).astype(np.uint8)
+    whole, windows = (Predictor(network, device="cpu", windows=each)(noise).mask for each in (None, Windows(64, 32)))
+    assert windows.shape == whole.shape == (150, 200)
+    assert not np.array_equal(whole, windows)           # attention sees a window alone
+    one = Predictor(network, device="cpu", windows=Windows(256, 64))(noise[:64, :64]).mask
+    assert one.shape == (64, 64)
+    monkeypatch.setattr(prediction, "LARGEST", 100 * 100)
+    monkeypatch.setattr(prediction, "Windows", lambda: Windows(64, 32))
+    assert np.array_equal(Predictor(network, device="cpu")(noise).mask, windows)
+
+
+@pytest.mark.parametrize(("fields", "said"), [
+    ({"window": 100}, "windows of 100 pixels"),
+    ({"window": 64, "overlap": 8}, "overlap by 8"),
+    ({"overlap": 32}, "an overlap needs windows"),
+    ({"window": 64, "size": "512"}, "--size says 512"),
+])
+def test_windows_without_meaning_are_refused(tmp_path: Path, fields: dict[str, object], said: str) -> None:
+    source = str(picture(tmp_path / "a.jpg"))
+    with pytest.raises(UsageError, match=said):
+        plan(PredictConfig(inputs=(source,), out="out/", **fields))  # type: ignore[arg-type]
