@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import shutil
@@ -61,7 +62,25 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "streets.yaml").write_text(re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1])  # type: ignore[index]
     write_lines(place / "streets/classes.txt", *(f"class {number}" for number in range(205)))
     shutil.make_archive(str(place / "cvat"), "zip", place / "cvat")
+    put_shards(place / "sidewalk-semantic")
     return place
+
+
+def put_shards(root: Path) -> None:
+    """Parquet files of four pictures, as `datasets` writes them."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    lot = np.random.default_rng(1)
+    (root / "data").mkdir(parents=True)
+    for split in ("train", "validation"):
+        cells: dict[str, list[dict[str, object]]] = {"pixel_values": [], "label": []}
+        for _ in range(2):
+            for column, array in (("pixel_values", lot.integers(0, 255, (48, 64, 3))),
+                                  ("label", lot.integers(0, 3, (48, 64)))):
+                file = io.BytesIO()
+                Image.fromarray(array.astype(np.uint8)).save(file, "PNG")
+                cells[column].append({"bytes": file.getvalue(), "path": "a.png"})
+        parquet.write_table(pyarrow.table(cells), root / "data" / f"{split}-00000-of-00001.parquet")
+    (root / "id2label.json").write_text('{"0": "flat", "1": "car", "2": "sky"}')
 
 
 def write_lines(path: Path, *lines: str) -> None:
@@ -74,11 +93,12 @@ def test_every_command_of_the_page_runs_in_its_order(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(desk)
+    monkeypatch.setenv("SEGFORMER_CACHE_DIR", str(desk / "cache"))
     blocks = re.findall(r"^```console\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
     classes = {"cracks": 2, "lists": 3, "streets.yaml": 3, "polygons": 3, "coloured": 2, "cvat.zip": 3, "stray": 2,
-               "from-one": 2, "streets": 205}
-    assert len(lines) == 18
+               "from-one": 2, "streets": 205, "sidewalk-semantic": 3}
+    assert len(lines) == 19
     for line in lines:
         small = ["-w", "none", "--crop-size", "32", "-b", "2", "-j", "0", "--device", "cpu", "--json"]
         words = shlex.split(line)[1:]

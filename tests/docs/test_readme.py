@@ -26,7 +26,7 @@ def test_the_first_command_is_the_whole_tour(tmp_path):
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    written = sorted(path.name for path in (tmp_path / "tour" / "masks").iterdir())
+    written = sorted(path.name for path in (tmp_path / "tour" / "masks").glob("*.png"))
     assert len(written) == 16
     assert sum(name.endswith("_overlay.png") for name in written) == 8
     assert (tmp_path / "tour" / "demo.html").is_file()
