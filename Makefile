@@ -14,10 +14,10 @@ types:
 	$(PYTHON) -m mypy
 
 test:             ## what must pass before a commit
-	$(PYTHON) -m pytest -q -n 2 -m "not slow and not peers and not online and not browser"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not slow and not peers and not online and not browser"
 
 slow:             ## what takes longer than ten seconds
-	$(PYTHON) -m pytest -q -m "slow and not peers and not online"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "slow and not peers and not online"
 
 browser:          ## reports in a headless Chromium
 	$(PYTHON) -m pytest -q -m browser

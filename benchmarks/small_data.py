@@ -26,14 +26,14 @@ from segformer_cli.data.class_statistics import count_classes
 from segformer_cli.data.layouts.detect import open_data
 from segformer_cli.data.pairs import Split
 from segformer_cli.settings import resolve
-from segformer_cli.workflows import planning, training
+from segformer_cli.workflows import defaults, planning, training
 from segformer_cli.workflows.run_list import is_finished, validations
 
 IMAGES, ITERATIONS, SEEDS = 50, 600, (0, 1, 2)
 COMMON = {"variant": "b0", "batch_size": "4", "crop_size": "192", "workers": "1", "log_every": "50", "device": "cpu"}
 SCRATCH, PRETRAINED = {"preset": "scratch", "weights": "none"}, {"preset": "finetune", "weights": "sample"}
-RATES_OF_SCRATCH = {"lr": str(planning.LR_FROM_RANDOM), "head_lr_multiplier": "1"}
-RATES_OF_FINETUNE = {"lr": str(planning.LR_A_CROP * 4), "head_lr_multiplier": "10"}
+RATES_OF_SCRATCH = {"lr": str(defaults.LR_FROM_RANDOM), "head_lr_multiplier": "1"}
+RATES_OF_FINETUNE = {"lr": str(defaults.LR_A_CROP * 4), "head_lr_multiplier": "10"}
 SETTINGS: dict[str, tuple[str | None, dict[str, str]]] = {
     "base": (None, SCRATCH),
     "mean over all pixels": ("base", {**SCRATCH, "loss_mean": "all"}),

@@ -75,10 +75,8 @@ inputs (5) come with their results; any other error has `"results": null`. Fract
 
 This page shows what exists. The following is decided, down to its names, and to come:
 
-- `data check -w WEIGHTS`: whether the masks' ids are those that the weights predict
 - `benchmark`: `--backend`, `--against`, `--paper`
-- `predict`: list files, stdin and video as inputs; `upsample=direct`
-- `-d`: `--bands`
+- `predict`: `upsample=direct`
 """
 
 

@@ -85,7 +85,7 @@ def _stretched(values: NDArray[Any]) -> NDArray[np.uint8]:
 def _array(data: bytes, place: Place) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:      # a damaged header is read by Python's own parser, with all its errors
         raise ImageError(f"{place.name} is no array that can be read: {error}", where=str(place)) from error
     if array.ndim not in (2, 3) or array.dtype.kind not in "biuf" or not array.size:
         shape = " x ".join(map(str, array.shape)) or "one value"

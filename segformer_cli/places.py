@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import posixpath
 import struct
 import tarfile
 import zipfile
@@ -22,6 +23,12 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 """Of a member of a zip file: before its bytes come 30 of these, its name and a field of its own length."""
 
 _OPEN_ARCHIVES = 16
+
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, struct.error, EOFError, OSError, ValueError, OverflowError,
+    NotImplementedError,
+)
+"""What the readers of archives raise of damaged ones."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +151,8 @@ class ArchivePath:
             if member.deflated:
                 # Never more than was promised: a few bytes may unpack to any size.
                 data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
-        except (OSError, ValueError, struct.error, zlib.error) as error:
-            raise DataError(f"{self.name} is damaged: {error}", where=str(self)) from error
+        except (*_DAMAGED, zlib.error) as error:
+            raise DataError(f"{self.name} cannot be read: {error}", where=str(self)) from error
         if len(data) != member.size or (member.crc is not None and zlib.crc32(data) != member.crc):
             raise DataError(f"{self.name} is damaged: its checksum or size differs", where=str(self))
         return data
@@ -191,13 +198,20 @@ def open_place(path: Path) -> Place:
     if path.suffix.lower() not in ARCHIVES:
         raise DataError(f"{path.name} is a file, no data set", where=str(path), hint="name the folder it lies in")
     place = ArchivePath(path)
-    while len(lying := [entry for entry in place.iterdir() if entry.name != "__MACOSX"]) == 1 and lying[0].is_dir():
+    while True:
+        # macOS packs .DS_Store and __MACOSX beside what was meant.
+        lying = [entry for entry in place.iterdir() if entry.name != "__MACOSX" and not entry.name.startswith(".")]
+        if len(lying) != 1 or not lying[0].is_dir():
+            return place
         place = lying[0]
-    return place
 
 
 def files_below(folder: Place) -> Iterator[Place]:
-    """All files below a folder, each folder's in order of names; links to folders are not followed."""
+    """All files below a folder, each folder's in order of names; links are followed, but not into what holds them.
+
+    Raises:
+        DataError: a folder may not be read.
+    """
     if isinstance(folder, ArchivePath):
         for entry in folder.iterdir():
             if entry.is_dir():
@@ -205,10 +219,30 @@ def files_below(folder: Place) -> Iterator[Place]:
             else:
                 yield entry
         return
-    for top, below, names in os.walk(folder):
-        below.sort()
-        for name in sorted(names):
-            yield Path(top) / name
+    yield from _walked(folder, frozenset())
+
+
+def _walked(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """All files below a folder that lies in those whose device and number are given."""
+    try:
+        found = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"the folder {folder.name} cannot be read: {error.strerror}", where=str(folder)) from error
+    if (found.st_dev, found.st_ino) in above:
+        return
+    folders = {entry.name for entry in entries if _is_folder(entry)}
+    yield from (folder / entry.name for entry in entries if entry.name not in folders)
+    for name in sorted(folders):
+        yield from _walked(folder / name, above | {(found.st_dev, found.st_ino)})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link to itself does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def name_below(place: Place, folder: Place) -> str:
@@ -221,6 +255,21 @@ def name_below(place: Place, folder: Place) -> str:
         return place.relative_to(folder).as_posix()
     assert isinstance(folder, Path)
     return place.relative_to(folder).as_posix()
+
+
+def swapped(place: Place, part: str, other: str) -> Place | None:
+    """The place with the last `part` of its path made `other`; None where it has none.
+
+    >>> swapped(Path("images/a/images/train"), "images", "masks").as_posix()
+    'images/a/masks/train'
+    """
+    parts = place.inner.parts if isinstance(place, ArchivePath) else place.parts
+    old, new = PurePosixPath(part).parts, PurePosixPath(other).parts
+    starts = [at for at in range(len(parts) - len(old) + 1) if parts[at : at + len(old)] == old]
+    if not starts:
+        return None
+    changed = (*parts[: starts[-1]], *new, *parts[starts[-1] + len(old) :])
+    return ArchivePath(place.archive, PurePosixPath(*changed)) if isinstance(place, ArchivePath) else Path(*changed)
 
 
 def beginning_of(place: Place, count: int) -> bytes:
@@ -266,10 +315,8 @@ def _content(archive: Path) -> _Archive:
 def _listed(archive: Path, modified: int, size: int) -> _Archive:
     """The archive's members as of a time and a size of its file."""
     try:
-        members = dict(_of_zip(archive) if archive.suffix.lower() == ".zip" else _of_tar(archive))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError, struct.error) as (
-        error
-    ):
+        members = dict(_of_zip(archive)) if archive.suffix.lower() == ".zip" else _of_tar(archive)
+    except _DAMAGED as error:
         raise DataError(f"{archive.name} is no archive that can be read: {error}", where=str(archive)) from error
     folders: dict[str, dict[str, None]] = {"": {}}
     for name in members:
@@ -282,23 +329,51 @@ def _listed(archive: Path, modified: int, size: int) -> _Archive:
 def _of_zip(archive: Path) -> Iterator[tuple[str, _Member]]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
-            if info.is_dir():
+            name = info.filename.replace("\\", "/")         # as some programs on Windows write it
+            if name.endswith("/"):
                 continue
             _refuse_escaping(info.filename, archive)
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 how = "encrypted" if info.flag_bits & 1 else "packed in a way that is not read here"
                 raise DataError(f"{info.filename} is {how}", where=str(archive), hint="unpack the archive")
-            deflated = info.compress_type == zipfile.ZIP_DEFLATED
-            yield info.filename, _Member(info.header_offset, info.compress_size, info.file_size, deflated, info.CRC)
+            stored, size, deflated = info.compress_size, info.file_size, info.compress_type == zipfile.ZIP_DEFLATED
+            yield str(PurePosixPath(name)), _Member(info.header_offset, stored, size, deflated, info.CRC)
 
 
-def _of_tar(archive: Path) -> Iterator[tuple[str, _Member]]:
+def _of_tar(archive: Path) -> dict[str, _Member]:
+    members: dict[str, _Member] = {}
+    links: dict[str, str] = {}
     with tarfile.open(archive, "r:") as file:
         for info in file:
+            name = str(PurePosixPath(info.name))
             if not info.isdir():
                 _refuse_escaping(info.name, archive)
             if info.isreg():
-                yield str(PurePosixPath(info.name)), _Member(info.offset_data, info.size, info.size)
+                members[name] = _Member(info.offset_data, info.size, info.size)
+            elif info.islnk() or info.issym():
+                beside = posixpath.dirname(name) if info.issym() else ""
+                links[name] = posixpath.normpath(posixpath.join(beside, info.linkname))
+    return _linked(members, links)
+
+
+def _linked(members: dict[str, _Member], links: dict[str, str]) -> dict[str, _Member]:
+    """The members with those that links lead to, files and folders; links that lead nowhere are left out."""
+    found = dict(members)
+    while links:
+        below: dict[str, list[str]] = {}
+        for name in found:
+            for folder in PurePosixPath(name).parents:
+                below.setdefault(str(folder), []).append(name)
+        led = {name: target for name, target in links.items() if target in found or target in below}
+        for name, target in led.items():
+            if target in found:
+                found[name] = found[target]
+            else:
+                found |= {f"{name}/{posixpath.relpath(each, target)}": found[each] for each in below[target]}
+        links = {name: target for name, target in links.items() if name not in led}
+        if not led:
+            break
+    return found
 
 
 def _refuse_escaping(name: str, archive: Path) -> None:

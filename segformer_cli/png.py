@@ -16,14 +16,20 @@ _FAST: ModuleType | None = import_module("isal.isal_zlib") if find_spec("isal") 
 """From the extra `fast`."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ENDS_AFTER = 33
-"""Bytes of the signature and the header, the first chunk."""
+_HEADER = struct.Struct(">8x8xIIBB2xB")
+"""Signature and first chunk: width, height, bits of a value, kind of colour, whether the rows are interlaced."""
+
+_BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Values of a pixel, by the kind of colour."""
 
 _BLOCK = 0xFFFF
 """The most that a stored block of deflate holds."""
 
 LEAST = 1 << 14
 """Below so many bytes there is nothing to gain."""
+
+MOST = 1 << 30
+"""Bytes of a picture above which it is left to the decoders' own limits."""
 
 
 def inflated(data: bytes) -> bytes:
@@ -32,7 +38,14 @@ def inflated(data: bytes) -> bytes:
         return data
     try:
         before, packed, after = _parts(data)
-        rows = _FAST.decompress(packed)
+        size = _size(data)
+        if size > MOST:
+            return data
+        # Never more than the header promises: a few bytes may unpack to any size.
+        unpacking = _FAST.decompressobj()
+        rows = unpacking.decompress(packed, size)
+        if len(rows) != size or not unpacking.eof:
+            return data
     except Exception:           # of ISA-L's own kinds; the decoders say what is wrong with the file
         return data
     return b"".join((before, *_stored_chunk(_FAST, rows), after))
@@ -54,6 +67,18 @@ def _parts(data: bytes) -> tuple[bytes, bytes, bytes]:
             return data[:first], b"".join(packed), data[at:]
         at += 12 + length
     raise ValueError("the file ends within its picture")
+
+
+def _size(data: bytes) -> int:
+    """The bytes of all rows, each with the byte that names its filter.
+
+    Raises:
+        ValueError: the rows are interlaced, which only decoders take apart.
+    """
+    width, height, bits, kind, interlaced = _HEADER.unpack_from(data)
+    if interlaced:
+        raise ValueError("interlaced")
+    return int(height * (1 + (width * bits * _BANDS[kind] + 7) // 8))
 
 
 def _stored_chunk(fast: ModuleType, rows: bytes) -> Iterator[bytes | memoryview]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -110,3 +111,22 @@ def test_other_files_and_small_ones_are_left_alone(monkeypatch: pytest.MonkeyPat
     data = written(np.zeros((8, 8), np.uint8), "L")
     monkeypatch.setattr(png, "LEAST", len(data) + 1)
     assert inflated(data) is data
+
+
+def test_no_more_is_unpacked_than_the_header_promises() -> None:
+    whole = written(np.zeros((16, 16), np.uint8), "L")
+    at = whole.index(b"IDAT") - 4
+    end = at + 12 + struct.unpack_from(">I", whole, at)[0]
+    bomb = zlib.compress(bytes(50_000_000))
+    chunk = struct.pack(">I", len(bomb)) + b"IDAT" + bomb + struct.pack(">I", zlib.crc32(b"IDAT" + bomb))
+    data = whole[:at] + chunk + whole[end:]
+    tracemalloc.start()
+    assert inflated(data) is data
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_interlaced_rows_are_left_to_the_decoders() -> None:
+    data = bytearray(written(np.arange(256, dtype=np.uint8).reshape(16, 16), "L"))
+    data[28] = 1
+    assert inflated(bytes(data)) == bytes(data)

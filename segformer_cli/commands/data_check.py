@@ -9,7 +9,7 @@ import typer
 from segformer_cli.commands import options as o
 from segformer_cli.commands.help_pages import epilog
 from segformer_cli.config import CheckConfig
-from segformer_cli.errors import CheckFailed
+from segformer_cli.errors import CheckFailed, SegFormerError
 
 if TYPE_CHECKING:
     from segformer_cli.commands.console import Console
@@ -68,17 +68,21 @@ def check(
         found = check_data(settings, console.progress)
         _show(console, found)
         wrong = CheckFailed(
-            f"{found.errors} kinds of errors in {settings.data}: training would fail or learn what is wrong",
+            f"{_kinds(found.errors)} of errors in {settings.data}: training would fail or learn what is wrong",
             hint="mend them as the table says; warnings may stay",
         )
         console.done(
             found.to_json(),
             artifacts=found.written,
             summary=_summary(found),
-            notes=[f"wrote {path}" for path in found.written],
-            next_command=f"segformer train -d {found.written[0] if found.written else settings.data}",
-            error=wrong if found.errors else None,
+            notes=[*(f"wrote {path}" for path in found.written), *_not_written(found)],
+            next_command=f"segformer train {f'-d {found.written[0]}' if found.written else o.same_data(settings)}",
+            error=wrong if found.errors else SegFormerError(found.not_written) if found.not_written else None,
         )
+
+
+def _not_written(found: DataCheck) -> list[str]:
+    return [] if found.not_written is None else [f"nothing was written: {found.not_written}"]
 
 
 def _show(console: Console, found: DataCheck) -> None:
@@ -106,5 +110,9 @@ def _account(problem: Problem) -> str:
 
 def _summary(found: DataCheck) -> str:
     warnings = len(found.problems) - found.errors
-    said = f"{found.errors} kinds of errors, {warnings} of warnings" if found.problems else "nothing wrong"
+    said = f"{_kinds(found.errors)} of errors, {warnings} of warnings" if found.problems else "nothing wrong"
     return f"{found.data} ({found.layout}): {found.images} images, {len(found.class_names)} classes: {said}"
+
+
+def _kinds(count: int) -> str:
+    return "1 kind" if count == 1 else f"{count} kinds"

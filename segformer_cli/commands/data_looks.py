@@ -72,7 +72,7 @@ def stats(
         console.done(
             found.to_json(),
             summary=f"{found.split.data} {found.split.name}: {len(found.split)} images{of_all}",
-            next_command=f"segformer train -d {settings.data}{o.bands_of(settings)} --set class_weights=auto",
+            next_command=f"segformer train {o.same_data(settings)} --set class_weights=auto",
         )
 
 
@@ -110,5 +110,5 @@ def preview(
             {"path": found.path, "images": found.keys, "crop_size_hw": [height, width], "classes": found.class_names},
             artifacts=[found.path],
             summary=f"{found.path}: {len(found.keys)} images, crops of {height} x {width}",
-            next_command=f"segformer train -d {settings.data}{o.bands_of(settings)}",
+            next_command=f"segformer train {o.same_data(settings)}",
         )

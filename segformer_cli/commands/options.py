@@ -10,6 +10,7 @@ page, `segformer --help`.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
@@ -179,14 +180,35 @@ TrustOption = Annotated[
 ]
 
 
-class _WithBands(Protocol):
+class _OfData(Protocol):
+    @property
+    def data(self) -> str: ...
+
+    @property
+    def image_suffix(self) -> str | None: ...
+
+    @property
+    def mask_suffix(self) -> str | None: ...
+
+    @property
+    def map(self) -> tuple[str, ...]: ...
+
+    @property
+    def reduce_zero(self) -> bool: ...
+
     @property
     def bands(self) -> tuple[int, ...]: ...
 
 
-def bands_of(config: _WithBands) -> str:
-    """The words that name the bands of a configuration in another command; none where there are none."""
-    return f" --bands {','.join(map(str, config.bands))}" if config.bands else ""
+def same_data(config: _OfData) -> str:
+    """The words that name the data of a configuration, and how it is read, in another command."""
+    words = ["-d", config.data]
+    words += ["--image-suffix", config.image_suffix] if config.image_suffix else []
+    words += ["--mask-suffix", config.mask_suffix] if config.mask_suffix else []
+    words += [word for entry in config.map for word in ("--map", entry)]
+    words += ["--reduce-zero"] if config.reduce_zero else []
+    words += ["--bands", ",".join(map(str, config.bands))] if config.bands else []
+    return shlex.join(words)
 
 
 def help_config(cls: type[DataclassInstance]) -> Any:

@@ -6,7 +6,6 @@ of that name, 11=ignore drops its pixels from loss and score; several ids may be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.classes import same_name
+from segformer_cli.coercion import counted
 from segformer_cli.data.pairs import UNKNOWN, Split
 from segformer_cli.errors import UsageError, did_you_mean
 
@@ -152,8 +152,8 @@ def class_number(target: str, class_names: Sequence[str]) -> int | None:
     >>> class_number("1", ("road", "sky")), class_number("Sky", ("road", "sky")), class_number("2", ("road", "sky"))
     (1, 1, None)
     """
-    if re.fullmatch(r"\d+", target):
-        return int(target) if int(target) < len(class_names) else None
+    if target.isdecimal():
+        return counted(target, len(class_names) - 1)
     same = [index for index, name in enumerate(class_names) if same_name(name) == same_name(target)]
     return same[0] if same else None
 
@@ -161,11 +161,12 @@ def class_number(target: str, class_names: Sequence[str]) -> int | None:
 def _parsed(entry: str) -> tuple[int, str]:
     index, equals, target = (part.strip() for part in entry.partition("="))
     hint = "write ID=CLASS, such as --map 204=1, --map 7=road or --map 11=ignore; ID is what the mask files hold"
-    if not equals or not target or not re.fullmatch(r"\d+", index):
+    if not equals or not target or not index.isdecimal():
         raise UsageError(f"--map {entry!r} is no ID=CLASS", hint=hint)
-    if int(index) > HIGHEST_ID:
+    number = counted(index, HIGHEST_ID)
+    if number is None:
         raise UsageError(f"--map {entry!r}: there is no id {index}, ids lie in 0 to {HIGHEST_ID}", hint=hint)
-    return int(index), IGNORE if target.lower() == IGNORE else target
+    return number, IGNORE if target.lower() == IGNORE else target
 
 
 def _class_id(index: int, target: str, split: Split) -> int:

@@ -15,18 +15,13 @@ from segformer_cli.data.colours import ColourTable
 from segformer_cli.data.near_duplicates import difference_hash
 from segformer_cli.data.pairs import UNKNOWN, Pair, Split, histogram
 from segformer_cli.data.polygons import LABEL_SUFFIX
+from segformer_cli.data.upright import is_turned, stored_size
 from segformer_cli.errors import DataError, SegFormerError
 from segformer_cli.images import Ids
 from segformer_cli.places import Place
 
 HUGE = 100_000_000
 """Pixels of a picture from which on it costs more memory than training has at hand."""
-
-_ORIENTATION = 274
-"""The EXIF tag that says how a picture is to be turned."""
-
-_QUARTER_TURNS = (5, 6, 7, 8)
-"""Orientations that swap height and width."""
 
 _PNG_KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey and alpha", 6: "RGBA"}
 _PILLOW_KINDS = {"L": "grey", "P": "palette", "1": "1-bit", "LA": "grey and alpha"}
@@ -133,7 +128,7 @@ def _look_at_picture(split: Split, pair: Pair, *, masks_only: bool) -> tuple[_Se
         assert fault is not None
         return _Seen(), [fault]
     faults = []
-    size_hw, orientation = _header(data)
+    size_hw, orientation = stored_size(data)
     if size_hw is not None and size_hw[0] * size_hw[1] >= HUGE:
         detail = f"{size_hw[0]} x {size_hw[1]}, {size_hw[0] * size_hw[1] / 1e6:.0f} million pixels"
         faults.append(Fault("huge", pair.image, detail))
@@ -164,15 +159,6 @@ def _bytes_of(place: Place) -> tuple[bytes | None, Fault | None]:
     except SegFormerError as error:
         return None, Fault("damaged", place, error.message)
     return (data, None) if data else (None, Fault("empty", place, f"{place.name} has 0 bytes"))
-
-
-def _header(data: bytes) -> tuple[tuple[int, int] | None, int]:
-    """Height and width as stored, and the orientation; of what is no picture no size."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return (image.height, image.width), int(image.getexif().get(_ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError):
-        return None, 1
 
 
 def _kind_or_fault(pair: Pair, mask: Place) -> tuple[str | None, Fault | None]:
@@ -218,7 +204,7 @@ def _faults_of_size(pair: Pair, mask: Place, stored: Ids, seen: _Seen) -> list[F
     if seen.stored_hw is None:
         return []
     height, width = stored.shape
-    turned = seen.orientation in _QUARTER_TURNS
+    turned = is_turned(seen.orientation)
     upright_hw = seen.stored_hw[::-1] if turned else seen.stored_hw
     if turned and (height, width) == seen.stored_hw != upright_hw:
         return [Fault("exif", pair.image, f"EXIF turns it to {upright_hw[0]} x {upright_hw[1]}, not its mask")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -43,15 +42,22 @@ def masks_alone(pairs: Sequence[Pair]) -> Iterator[Fault]:
     folders = {pair.mask.parent: None for pair in pairs if pair.mask is not None and pair.mask != pair.image}
     if not endings:
         return
-    names = sorted(entry.name for entry in _beside({pair.image.parent: None for pair in pairs}))
+    stems = _stems(pairs)
     for entry in _beside(folders):
         ending = next((each for each in endings if entry.name.endswith(each)), None)
         if ending is None or entry in used:
             continue
-        stem = entry.name[: -len(ending)]
-        place = bisect_left(names, stem)
-        if not names[place : place + 1] or not names[place].startswith(stem):
+        if (stem := entry.name[: -len(ending)]) not in stems:
             yield Fault("mask_alone", entry, f"no picture is called {stem}")
+
+
+def _stems(pairs: Sequence[Pair]) -> set[str]:
+    """How masks may be called: as what lies beside the pictures, without the endings that pictures have."""
+    endings = {*PICTURE_SUFFIXES, *UNREAD_SUFFIXES}
+    for pair in pairs:
+        endings.add(pair.image.name.removeprefix(PurePosixPath(pair.key).name))
+    names = [entry.name for entry in _beside({pair.image.parent: None for pair in pairs})]
+    return {name[: -len(ending)] for name in names for ending in endings if ending and name.lower().endswith(ending)}
 
 
 def _beside(folders: Iterable[Place]) -> Iterator[Place]:

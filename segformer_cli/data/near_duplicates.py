@@ -16,6 +16,9 @@ from segformer_cli.images import Picture
 BITS = 64
 _ROWS, _COLUMNS = 8, 9
 
+LONGEST = 1000
+"""Hashes that agree in a piece, of which each is compared with each."""
+
 FLAT = 8
 """Grey levels: a picture whose 72 parts differ by less shows nothing that a hash could tell apart."""
 
@@ -40,7 +43,9 @@ def neighbours(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
     """The pairs (P, 2) of places, the lower first, whose hashes differ in at most `distance` of 64 bits; in order.
 
     Cut into one piece more than bits may differ, two such hashes have a piece in common: only those that have one are
-    compared. Equal hashes make a pair each; give every hash once where there are many.
+    compared. Equal hashes make a pair each; give every hash once where there are many. Where more than `LONGEST` agree
+    in a piece, as those of pictures with the same sky may, each is compared in it with those that follow in the order
+    of the hashes, and a pair that has no other piece in common may be missed.
 
     >>> neighbours(np.array([0b1011, 2**63, 0b0011, 0b1011], np.uint64), 1).tolist()
     [[0, 2], [0, 3], [2, 3]]
@@ -58,12 +63,12 @@ def _pieces(count: int) -> list[np.uint64]:
 def _sharing(hashes: NDArray[np.uint64], piece: np.uint64, distance: int) -> NDArray[np.int64]:
     """Those pairs that agree in a piece."""
     keys = hashes & piece
-    order = np.argsort(keys, kind="stable")
+    order = np.lexsort((hashes, keys))
     keys, sorted_hashes = keys[order], hashes[order]
     found = [np.empty((0, 2), np.int64)]
     starts = np.arange(len(order))
     # Each with the next, with the one after that ..., as long as they lie in the same run of equal pieces.
-    for step in range(1, len(order)):
+    for step in range(1, min(len(order), LONGEST + 1)):
         starts = starts[starts + step < len(order)]
         starts = starts[keys[starts] == keys[starts + step]]
         if not len(starts):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +14,11 @@ from segformer_cli.classes import ignore_index_for, same_name
 from segformer_cli.coercion import counted
 from segformer_cli.data.bending import HIGHEST_ID, IGNORE, Bending, class_number, shifted, widened
 from segformer_cli.data.class_tables import VOID, ClassTable
-from segformer_cli.data.pairs import UNKNOWN, identity_ids
-from segformer_cli.errors import DataError, UsageError
+from segformer_cli.data.pairs import UNKNOWN, histogram, identity_ids
+from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.images import Ids
-from segformer_cli.places import Place
+from segformer_cli.places import Place, changed_at
+from segformer_cli.threads import cores, each_of
 
 WIDEST_GAP = 10
 """Ids in a row, at least, that must be missing for the next one to be taken for a slip."""
@@ -39,24 +39,30 @@ class Numbering:
 
 
 class Census:
-    """Which ids all masks of a data set hold, counted when first asked for."""
+    """Which ids all masks of a data set hold, counted when first asked for.
 
-    def __init__(self, masks: Callable[[], Iterable[Place]], read_ids: Callable[[Place], Ids], root: Place) -> None:
+    Args:
+        damaged: masks that cannot be read are passed over.
+    """
+
+    def __init__(
+        self,
+        masks: Callable[[], Iterable[Place]],
+        read_ids: Callable[[Place], Ids],
+        root: Place,
+        *,
+        damaged: bool = False,
+    ) -> None:
         self.masks = masks
         self.read_ids = read_ids
         self.root = root
+        self.damaged = damaged
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """The pixels of each id, 65536 of them."""
-        counts = np.zeros(65536, np.int64)
-        for place in self.masks():
-            ids = self.read_ids(place)
-            if ids.dtype == np.uint8:           # several times faster than bincount
-                counts[:256] += cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel().astype(np.int64)
-            else:
-                counts += np.bincount(ids.ravel(), minlength=65536)
-        return counts
+        masks = tuple(self.masks())
+        return _counted(masks, tuple(map(_state, masks)), self.read_ids, self.damaged)
 
     @cached_property
     def present(self) -> frozenset[int]:
@@ -65,8 +71,36 @@ class Census:
 
     def first(self, index: int) -> tuple[Place, int]:
         """The first mask that holds an id, and how many of its pixels do."""
-        counted = ((place, int(np.count_nonzero(self.read_ids(place) == index))) for place in self.masks())
+        counted = ((place, int(_histogram(place, self.read_ids, self.damaged)[index])) for place in self.masks())
         return next((place, pixels) for place, pixels in counted if pixels)
+
+
+@lru_cache(maxsize=2)
+def _counted(
+    masks: tuple[Place, ...], states: tuple[object, ...], read_ids: Callable[[Place], Ids], damaged: bool
+) -> NDArray[np.int64]:
+    """The pixels of each id in all masks; once for all splits of a data set, as long as no file changes."""
+    counts = np.zeros(65536, np.int64)
+    for found in each_of(lambda place: _histogram(place, read_ids, damaged), masks, cores()):
+        counts[: len(found)] += found
+    counts.flags.writeable = False              # all splits share it
+    return counts
+
+
+def _histogram(place: Place, read_ids: Callable[[Place], Ids], damaged: bool) -> NDArray[np.int64]:
+    try:
+        return histogram(read_ids(place))
+    except SegFormerError:
+        if damaged:
+            return np.zeros(65536, np.int64)
+        raise
+
+
+def _state(place: Place) -> object:
+    try:
+        return changed_at(place)
+    except OSError:
+        return None                             # reading it says what is wrong with it
 
 
 def number(table: ClassTable | None, census: Census, bending: Bending) -> Numbering:

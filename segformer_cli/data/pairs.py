@@ -195,14 +195,17 @@ class Split:
         counts[: len(self.ids)][self.ids[: len(counts)] != UNKNOWN] = 0
         if counts.any():
             first, known = int(counts.argmax()), np.flatnonzero(self.ids != UNKNOWN)
-            K = len(self.class_names)
-            counted = (np.flatnonzero(counts).tolist(), self.ids[0]) == ([K], 0)
-            from_one = "; or do the masks count from 1? --reduce-zero" if counted else ""
+            K, from_one = len(self.class_names), self.from_one(np.flatnonzero(counts).tolist())
             raise DataError(
                 f"{path.name} holds the id {first} ({int(counts[first])} pixels), which is no class of {self.data}",
                 where=str(path),
                 hint=f"its {K} classes have the ids {_ranges(known)}; --map {first}=ignore passes over it{from_one}",
             )
+
+    def from_one(self, unknown: Sequence[int]) -> str:
+        """What else to try where these ids mean nothing: the last class of masks that count from 1 may be the one."""
+        counted = list(unknown) == [len(self.class_names)] and self.ids[0] == 0
+        return "; or do the masks count from 1? --reduce-zero" if counted else ""
 
 
 def _text_of(place: Place | None) -> str:
@@ -237,7 +240,11 @@ def histogram(ids: Ids) -> NDArray[np.int64]:
     """Pixels of each of the 256 or 65536 values; of 8 bits several times faster than `bincount`."""
     if ids.dtype != np.uint8:
         return np.bincount(ids.ravel(), minlength=65536)
-    return cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    # OpenCV counts in float32, which holds every whole number up to 2**24: so many pixels at a time.
+    pixels, counts = ids.ravel(), np.zeros(256, np.int64)
+    for start in range(0, len(pixels), 2**24):
+        counts += cv2.calcHist([pixels[start : start + 2**24]], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return counts
 
 
 def _ranges(ids: NDArray[np.int64]) -> str:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from segformer_cli.data.layouts.matching import swapped
+from segformer_cli.data.upright import is_turned, stored_size
 from segformer_cli.errors import DataError, ImageError
 from segformer_cli.images import PICTURE_SUFFIXES, Ids
-from segformer_cli.places import Place
+from segformer_cli.places import Place, swapped
 
 LABELS = "labels"
 LABEL_SUFFIX = ".txt"
-_ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -96,9 +92,9 @@ def _lines(place: Place) -> list[tuple[int, str]]:
 def _size_hw(picture: Place) -> tuple[int, int]:
     """A picture's upright size, from its header."""
     try:
-        with Image.open(io.BytesIO(picture.read_bytes())) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{picture.name} is no picture that can be read", where=str(picture)) from error
-    return (width, height) if turned else (height, width)
+        stored_hw, orientation = stored_size(picture.read_bytes())
+    except OSError:
+        stored_hw, orientation = None, 1
+    if stored_hw is None:
+        raise ImageError(f"{picture.name} is no picture that can be read", where=str(picture))
+    return stored_hw[::-1] if is_turned(orientation) else stored_hw

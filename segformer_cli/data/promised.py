@@ -1,4 +1,4 @@
-"""How many pictures the splits of published data sets have, as their papers and pages say."""
+"""How many pictures the splits of published data sets have, as their papers and pages say; which splits share some."""
 
 from __future__ import annotations
 
@@ -24,5 +24,13 @@ PROMISED: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "context59": {"train": (4996, 4998), "val": (5104, 5105)},          # with the few pictures that others leave out
     "context60": {"train": (4996, 4998), "val": (5104, 5105)},
     "loveda": {"train": (2522,), "val": (1669,), "test": (1796,)},
+    "potsdam": {"train": (24, 3456), "val": (14, 2016)},               # whole, or as mmsegmentation cuts them
+    "vaihingen": {"train": (16, 344), "val": (17, 398)},
 }
 """For each layout and split the counts that are right."""
+
+SHARED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "coco-stuff10k": (("val", "test"),),
+    "voc2012": (("trainval", "trainaug"),),
+}
+"""Splits that have pictures in common by design and are not called one after the other, as train and trainval are."""

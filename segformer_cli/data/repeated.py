@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -29,7 +30,9 @@ class Repeat:
     near: bool
 
 
-def repeats(pictures: Sequence[Shown], split_names: Sequence[str], distance: int) -> list[Repeat]:
+def repeats(
+    pictures: Sequence[Shown], split_names: Sequence[str], distance: int, shared: Sequence[tuple[str, str]] = ()
+) -> list[Repeat]:
     """Each picture that repeats an earlier one of its split, and each that repeats one of another split.
 
     Splits of which one is called within the other's name, as train and trainval, share pictures by design.
@@ -37,7 +40,9 @@ def repeats(pictures: Sequence[Shown], split_names: Sequence[str], distance: int
     Args:
         pictures: in the order of the splits.
         distance: bits by which the hashes of near duplicates may differ.
+        shared: other splits that do so.
     """
+    apart = _apart(split_names, shared)
     first: dict[tuple[int, bytes], Shown] = {}
     found = []
     for picture in pictures:
@@ -47,19 +52,23 @@ def repeats(pictures: Sequence[Shown], split_names: Sequence[str], distance: int
     by_digest: dict[bytes, list[Shown]] = {}
     for shown in first.values():
         others = by_digest.setdefault(shown.digest, [])
-        other = next((each for each in others if _apart(each, shown, split_names)), None)
+        other = next((each for each in others if (each.split, shown.split) in apart), None)
         if other is not None:
             found.append(Repeat(shown, other, near=False))
         others.append(shown)
-    return found + list(_nearly(list(first.values()), split_names, distance))
+    return found + list(_nearly(list(first.values()), apart, distance))
 
 
-def _nearly(pictures: Sequence[Shown], split_names: Sequence[str], distance: int) -> Iterator[Repeat]:
+def _nearly(pictures: Sequence[Shown], apart: Container[tuple[int, int]], distance: int) -> Iterator[Repeat]:
     """Of pictures without exact copies in their split: those that are nearly another one."""
     members: dict[int, list[Shown]] = {}
+    firsts: dict[int, dict[int, list[Shown]]] = {}
     for picture in pictures:
         if picture.alike is not None:
             members.setdefault(picture.alike, []).append(picture)
+            # With the second, a picture that is the first's copy has another one to be like.
+            of_split = firsts.setdefault(picture.alike, {}).setdefault(picture.split, [])
+            of_split += [picture] * (len(of_split) < 2)
     hashes = np.array(list(members), np.uint64)
     near: dict[int, list[int]] = {value: [value] for value in members}
     if len(hashes) > 1:
@@ -71,19 +80,23 @@ def _nearly(pictures: Sequence[Shown], split_names: Sequence[str], distance: int
             earlier = [
                 other
                 for each in near[value]
-                for other in members[each]
+                for of_split in firsts[each].values()
+                for other in of_split
                 if other.digest != picture.digest and (other.split, other.index) < (picture.split, picture.index)
             ]
             for wanted in (
                 (other for other in earlier if other.split == picture.split),
-                (other for other in earlier if _apart(other, picture, split_names)),
+                (other for other in earlier if (other.split, picture.split) in apart),
             ):
                 other = next(wanted, None)
                 if other is not None:
                     yield Repeat(picture, other, near=True)
 
 
-def _apart(one: Shown, other: Shown, split_names: Sequence[str]) -> bool:
-    """Whether two pictures are of splits that should have none in common."""
-    a, b = split_names[one.split], split_names[other.split]
-    return one.split != other.split and a not in b and b not in a
+def _apart(names: Sequence[str], shared: Sequence[tuple[str, str]]) -> frozenset[tuple[int, int]]:
+    """The splits, by their places, that should have no picture in common."""
+    return frozenset(
+        (one, other)
+        for (one, a), (other, b) in permutations(enumerate(names), 2)
+        if a not in b and b not in a and not {(a, b), (b, a)} & set(shared)
+    )

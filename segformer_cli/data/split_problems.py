@@ -13,7 +13,7 @@ from segformer_cli.data.findings import Fault, Look
 from segformer_cli.data.lying import masks_alone, passed_over
 from segformer_cli.data.pairs import UNKNOWN, Split
 from segformer_cli.data.problems import Problem, gathered, problem
-from segformer_cli.data.promised import PROMISED
+from segformer_cli.data.promised import PROMISED, SHARED
 from segformer_cli.data.repeated import Repeat, Shown, repeats
 
 NAMED = 8
@@ -51,8 +51,8 @@ class SplitLooks:
             self.shown.append(Shown(number, index, look.digest, look.alike))
         if look.unusable_for:
             self.unusable[index] = look.unusable_for
-        for each in look.ids.tolist():
-            self.first_of.setdefault(each, str(self.split.pairs[index].mask))
+        if new := set(look.ids.tolist()).difference(self.first_of):
+            self.first_of.update(dict.fromkeys(new, str(self.split.pairs[index].mask)))
 
     @property
     def class_ids(self) -> NDArray[np.int32]:
@@ -104,10 +104,10 @@ def problems_of(looks: Sequence[SplitLooks], layout: str, repeated: Sequence[Rep
     return found + list(_of_repeats(repeated, looks))
 
 
-def repeated_in(looks: Sequence[SplitLooks], alike: int) -> list[Repeat]:
+def repeated_in(looks: Sequence[SplitLooks], layout: str, alike: int) -> list[Repeat]:
     """The pictures that repeat others; `alike` is by how many of 64 bits the hashes of near duplicates may differ."""
     pictures = [picture for each in looks for picture in each.shown]
-    return repeats(pictures, [each.split.name for each in looks], alike)
+    return repeats(pictures, [each.split.name for each in looks], alike, SHARED.get(layout, ()))
 
 
 def _is_wholly_ignored(looks: SplitLooks) -> bool:
@@ -124,9 +124,7 @@ def _of_ids(looks: SplitLooks) -> Iterator[Problem]:
     said = ", ".join(f"{each} in {looks.masks[each]} masks ({looks.pixels[each]} pixels)" for each in unknown[:NAMED])
     more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
     bent = " ".join(f"--map {each}=ignore" for each in unknown[:NAMED])
-    K = len(looks.split.class_names)
-    from_one = unknown == [K] and looks.split.ids[0] == 0
-    zero = "; or do the masks count from 1? --reduce-zero" if from_one else ""
+    zero = looks.split.from_one(unknown)
     hint = f"{bent} passes over {'it' if len(unknown) == 1 else 'them'}, ID=CLASS makes an id a class{zero}"
     detail = f"{looks.split.name}: {said}{more}; {looks.first_of[unknown[0]]} holds {unknown[0]}"
     yield problem("unknown_id", len(files), files[0], detail=detail, hint=hint, files=files)

@@ -12,6 +12,9 @@ from segformer_cli.classes import known_set, mask_dtype
 from segformer_cli.data.pairs import UNKNOWN, Pair, Split
 from segformer_cli.images import Ids
 
+_OF_CLASS_IDS = ("bdd100k",)
+"""Data sets with the classes of another one, whose own files hold ids of classes."""
+
 
 def write_submission(folder: Path, split: Split, pair: Pair, mask: Ids, *, force: bool = False) -> Path:
     """The file in `folder` that now holds the mask of one picture: a plain grey PNG, 8-bit up to 255 classes.
@@ -41,8 +44,8 @@ def submission_path(folder: Path, pair: Pair) -> Path:
 def submission_ids(mask: Ids, split: Split) -> Ids:
     """The mask (H, W) in the ids of the data set's own files; where its classes are of no known set, unchanged.
 
-    Cityscapes gets labelIds (7 is road), ADE20K 1 to 150, COCO-Stuff 0 to 181. `ignore_index` becomes the lowest
-    id that the data set ignores: 0 in the first two, 255 in the last.
+    Cityscapes gets labelIds (7 is road), ADE20K 1 to 150, COCO-Stuff 0 to 181, BDD100K the train ids. `ignore_index`
+    becomes the lowest id that the data set ignores: 0 in the first two, 255 in the others.
 
     Raises:
         ValueError: the mask holds an id that is no class of the split.
@@ -61,7 +64,7 @@ def submission_ids(mask: Ids, split: Split) -> Ids:
 def _file_ids(split: Split) -> dict[int, int]:
     """For each class id, and for `ignore_index`, the lowest id that means it in the data set's own files."""
     known = known_set(split.class_names)
-    if known is None or known.id_map is None:
+    if known is None or known.id_map is None or split.data in _OF_CLASS_IDS:
         return {index: index for index in (*range(len(split.class_names)), split.ignore_index)}
     # Not what lies on this disk: it may be a copy converted to class ids, which the server does not take.
     return {meaning: file_id for file_id, meaning in sorted(known.id_map.items(), reverse=True)}

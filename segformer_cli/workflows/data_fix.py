@@ -129,6 +129,8 @@ def _yaml_of(looks: Sequence[SplitLooks], lists: dict[str, Path]) -> str:
         *(f"{name}: {json.dumps(place.name)}" for name, place in lists.items()),
         f"names: {json.dumps(list(split.class_names), ensure_ascii=False)}",
     ]
+    if split.bands:
+        lines.append(f"bands: {list(split.bands)}")
     if isinstance(split.read_ids, ColourTable):
         lines.append(f"palette: {json.dumps([list(colour) for colour in split.palette])}")
     else:

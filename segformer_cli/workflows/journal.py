@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from segformer_cli.atomic import replacing
 from segformer_cli.config import PredictConfig
 from segformer_cli.engine.exported import ExportedModel
 from segformer_cli.errors import SegFormerError, UsageError
 from segformer_cli.model.header import config_to_json
 from segformer_cli.model.segformer import SegFormer
+from segformer_cli.workflows.runs import tensors_sha256
 
 NAME = ".predict{}.jsonl"
 """Hidden, since the folder's files are for programs that take every one for a mask; with its shard."""
@@ -92,17 +90,8 @@ class Journal:
 
 def _made_with(config: PredictConfig, model: SegFormer | ExportedModel) -> dict[str, Any]:
     options = {name: value for name, value in dataclasses.asdict(config).items() if name not in FREE}
-    digest = model.sha256 if isinstance(model, ExportedModel) else _digest(model)
-    return json.loads(json.dumps({"weights": digest, **options}))  # type: ignore[no-any-return]
-
-
-def _digest(model: SegFormer) -> str:
-    """Of all that a network's answers depend on."""
-    digest = hashlib.blake2b(json.dumps(config_to_json(model.config)).encode(), digest_size=16)
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
-    return digest.hexdigest()
+    weights = model.sha256 if isinstance(model, ExportedModel) else tensors_sha256(model.state_dict())
+    return json.loads(json.dumps({"weights": weights, "meaning": config_to_json(model.config), **options}))  # type: ignore[no-any-return]
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Mapping[str, int]]]:

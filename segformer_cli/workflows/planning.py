@@ -35,7 +35,7 @@ from segformer_cli.workflows.defaults import (
     readers_of,
 )
 from segformer_cli.workflows.recipe import criterion_of, recipe_of
-from segformer_cli.workflows.resuming import continued
+from segformer_cli.workflows.resuming import continued, refuse_other_data
 from segformer_cli.workflows.run_list import RUNS
 from segformer_cli.workflows.runs import Run
 from segformer_cli.workflows.step_cost import (
@@ -108,7 +108,7 @@ class TrainingPlan:
             lines.append(f"bands: {', '.join(map(str, self.train.bands))}{measured}")
         if self.cache_bytes:
             lines.append(f"cache: {said_bytes(self.cache_bytes)} of decoded pictures, written first ({config.cache})")
-        lines.append(f"time: about {minutes:.0f} min" if minutes >= 1 else f"time: about {math.ceil(60 * minutes)} s")
+        lines.append(f"time: about {_said_time(60 * minutes)}")
         lines.append(str(self.needs))
         if minutes > 3 and config.data == "sample":
             lines.append("(for a quick look add --iterations 20)")
@@ -154,6 +154,8 @@ def plan(
     check_trackers(config)
     device = choose_device(config.device)
     train, val = _splits(config)
+    if run is not None:
+        refuse_other_data(run.folder, {"train": train, "val": val.first(config.eval_limit)})
     num_classes = len(train.class_names)
     _refuse_other_losses(config, num_classes)
     checkpoint, start = _start(config, progress) if run is None else (None, f"{run.folder}, where it stopped")
@@ -164,6 +166,12 @@ def plan(
         check_variant(checkpoint, config.variant)
     statistics = _statistics(config, train, run, progress)
     config = filled(config, train, device, checkpoint is not None, statistics)
+    if crops_a_step(config) < config.devices * config.accumulate:
+        raise UsageError(
+            f"a step of {crops_a_step(config)} crops cannot be shared by {config.devices} devices, parts on each: "
+            f"{config.accumulate}",
+            hint="a larger --batch-size, or fewer devices or parts",
+        )
     keep_freed_memory()
     if config.deterministic:
         fix_workspaces()
@@ -275,6 +283,19 @@ def _values(
     if checkpoint is not None and checkpoint.config.bands == train.bands:
         return None
     return measure_bands(train, threads=readers_of(config), progress=progress)
+
+
+def _said_time(seconds: float) -> str:
+    """In the largest unit that there is more than one of.
+
+    >>> _said_time(9.2), _said_time(600), _said_time(20_000), _said_time(4e7)
+    ('10 s', '10 min', '5.6 h', '463 days')
+    """
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
 
 
 def _said_of_weights(weights: tuple[float, ...], names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,7 +13,8 @@ import numpy as np
 
 from segformer_cli.config import TrainConfig
 from segformer_cli.data.class_statistics import STATISTICS, ClassStatistics
-from segformer_cli.errors import SegFormerError, UsageError
+from segformer_cli.data.pairs import Split
+from segformer_cli.errors import DataError, SegFormerError, UsageError
 from segformer_cli.settings import changed, resolve, written_as_yaml
 from segformer_cli.workflows.defaults import (
     IMAGENET,
@@ -23,7 +25,7 @@ from segformer_cli.workflows.defaults import (
     warmup_of,
 )
 from segformer_cli.workflows.run_list import RUNS, newest_stopped, runs_below
-from segformer_cli.workflows.runs import DATA, Run, is_finished
+from segformer_cli.workflows.runs import DATA, Run, fingerprint, is_finished
 
 FREE = frozenset(
     ("resume", "out", "force", "offline", "workers", "cache", "device", "devices", "nnodes", "rdzv_endpoint",
@@ -64,7 +66,7 @@ def run_to_resume(out: str | None) -> Path:
             raise SegFormerError(
                 f"the run {folder.name} is finished: nothing is left to do",
                 where=str(folder),
-                hint=f"to train further from its weights: segformer train -w {folder}",
+                hint=f"to train further from its weights: {Run(folder).fork('-w', folder)}",
             )
         return folder
     newest = newest_stopped(runs_below())
@@ -108,12 +110,37 @@ def _as_chosen(asked: TrainConfig, stored: TrainConfig, folder: Path) -> TrainCo
     return asked
 
 
+def refuse_other_data(folder: Path, splits: Mapping[str, Split]) -> None:
+    """Nothing where a run's pictures and masks are those that it was started with, by their names and sizes.
+
+    Raises:
+        DataError: they are not.
+    """
+    for name, split in splits.items():
+        earlier, now = _described(folder).get(name), fingerprint(split)
+        if earlier is not None and earlier["sha256_of_names_and_sizes"] != now["sha256_of_names_and_sizes"]:
+            raise DataError(
+                f"split {name!r} has changed: {now['images']} images, {earlier['images']} when the run was started",
+                where=f"{split.root}, {folder / DATA}",
+                hint=f"restore them; or train on what is there now: {Run(folder).fork('-w', folder)}",
+            )
+
+
 def _images(folder: Path) -> int | None:
     """How many pictures a run trains on; None where it did not write that down."""
     try:
-        return int(json.loads((folder / DATA).read_text(encoding="utf-8"))["train"]["images"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(_described(folder)["train"]["images"])
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What a run wrote down of its data; nothing where it did not."""
+    try:
+        found = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _counted(folder: Path) -> tuple[float, ...] | None:
@@ -129,8 +156,9 @@ def _refuse_changes(asked: TrainConfig, stored: TrainConfig, folder: Path) -> No
     for field in dataclasses.fields(TrainConfig):
         new, old = getattr(asked, field.name), getattr(stored, field.name)
         if new != old and field.name not in FREE:
+            value = written_as_yaml(new)
             raise UsageError(
-                f"{field.name} is {written_as_yaml(new)}, the run was started with {written_as_yaml(old)}",
+                f"{field.name} is {value}, the run was started with {written_as_yaml(old)}",
                 where=str(folder / "config.yaml"),
-                hint=f"leave it out; or fork: segformer train -w {folder} --set {field.name}={written_as_yaml(new)}",
+                hint=f"leave it out; or fork: {Run(folder).fork('-w', folder, '--set', f'{field.name}={value}')}",
             )

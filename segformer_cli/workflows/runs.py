@@ -83,9 +83,10 @@ class Run:
             return cls(_next_folder(config), fresh=True)
         folder = Path(config.out)
         if folder.exists() and not config.force and (not folder.is_dir() or any(folder.iterdir())):
-            raise SegFormerError(
-                f"{folder} exists already", where=str(folder.absolute()), hint="choose another -o, or add --force"
-            )
+            hint = "choose another -o, or add --force"
+            if (folder / CONFIG).is_file() and not is_finished(folder):
+                hint = f"it was stopped, and goes on with: segformer train --resume -o {shlex.quote(str(folder))}"
+            raise SegFormerError(f"{folder} exists already", where=str(folder.absolute()), hint=hint)
         fresh = not folder.exists()
         try:
             (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,11 @@ class Run:
             if self.fresh and not any('"loss"' in line for line in self._lines(LOG)):
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
+
+    def fork(self, *words: object) -> str:
+        """The command for a new run with this one's settings, but for what some words say."""
+        line = "segformer", "train", "-c", self.folder / CONFIG, "-o", f"{self.folder}-2", *words
+        return shlex.join(map(str, line))
 
     def checkpoint(self, name: str) -> Path:
         """The path of checkpoints/<name>.safetensors."""
@@ -128,7 +134,7 @@ class Run:
         Raises:
             SegFormerError: there is none, or it cannot be read.
         """
-        hint = f"start anew from its weights: segformer train -w {self.folder}"
+        hint = f"start anew from its weights: {self.fork('-w', self.folder)}"
         if not self.state.is_file():
             raise SegFormerError(
                 f"{self.folder.name} has no state to go on from", where=str(self.state), hint="start it again"

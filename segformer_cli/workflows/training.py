@@ -118,8 +118,8 @@ def _refuse_shares(planned: TrainingPlan, group: Group) -> None:
         )
     if planned.batch_size < group.size * config.accumulate:
         raise UsageError(
-            f"a step of {planned.batch_size} crops cannot be cut into {config.accumulate} parts on each of "
-            f"{group.size} devices",
+            f"a step of {planned.batch_size} crops cannot be shared by {group.size} devices, parts on each: "
+            f"{config.accumulate}",
             hint="a larger --batch-size, or fewer devices or parts",
         )
 
@@ -170,8 +170,13 @@ class _Training:
     def go(self) -> TrainingResult:
         """All steps that are left."""
         with self.trackers, self.decoded or nullcontext(), stop_asked() as stop:
-            while not self._is_over:
-                self._go_on(stop)
+            try:
+                while not self._is_over:
+                    self._go_on(stop)
+            except SegFormerError as error:
+                if isinstance(error.__cause__, OSError) and error.hint is None:     # the disk is full
+                    error.hint = f"mend that, then go on: segformer train --resume -o {self.run.folder}"
+                raise
         return self._result()
 
     def _go_on(self, stop: Callable[[], bool]) -> None:
@@ -251,6 +256,11 @@ class _Training:
         # After a better one at once: a run that goes back does not keep a best of steps that it takes anew.
         if better or iteration % config.checkpoint_every == 0 or finished or self._patience_is_over:
             self._save()
+        if self._patience_is_over and not finished:
+            self.note(
+                f"stopped at iteration {iteration} of {self._iterations}: no better mIoU than at {self.best_iteration} "
+                f"for {config.patience} validation{'' if config.patience == 1 else 's'} (patience)"
+            )
 
     def _validate(self, step: Step) -> bool:
         """Whether it was better than any before."""
@@ -318,6 +328,10 @@ class _Training:
         """Back to the last state that was saved, and on with other pictures; not more than so often."""
         failed = self.trainer.iteration
         if self.setbacks >= SETBACKS:
+            lower = f"{0.1 * self.config.lr:g}" if self.config.lr else "LOWER"
+            error.hint = f"start again with a lower rate: {self.run.fork('--lr', lower)}"
+            if self.dtype != torch.float32:
+                error.hint += "; or with --precision fp32"
             raise error
         setbacks, shift = self.setbacks + 1, self.shift
         self._return_to(self.run.load_state())

@@ -169,4 +169,4 @@ def test_a_run_goes_on_with_its_own_settings_and_no_other_file(scenes: Path, tmp
 def test_more_devices_than_crops_are_refused(scenes: Path, tmp_path: Path) -> None:
     code, _, err = finished(started(scenes, tmp_path, "--iterations", "5", "--devices", "2", "-b", "1"))
     assert code == 2
-    assert "a step of 1 crops cannot be cut into 1 parts on each of 2 devices" in err
+    assert "a step of 1 crops cannot be shared by 2 devices" in err

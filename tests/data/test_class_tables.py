@@ -95,5 +95,5 @@ def test_the_first_line_may_be_void_and_reduce_zero_then_has_nothing_to_drop(tmp
     (tmp_path / "classes.txt").write_text("Unlabelled\nroad\nsky\n")
     split = open_data(str(tmp_path), "all")
     assert (split.class_names, targets(split)) == (("road", "sky"), {"p0": [255, 0, 1]})
-    with pytest.raises(UsageError, match="--reduce-zero drops the id 0, and classes.txt names it 'void'"):
+    with pytest.raises(UsageError, match=r"--reduce-zero drops the id 0, and classes\.txt names it 'void'"):
         open_data(str(tmp_path), "all", Bending(reduce_zero=True))

@@ -140,7 +140,7 @@ def test_jpeg_masks_are_met_with_the_reason_why_not(tmp_path: Path) -> None:
     assert "JPEG blurs class ids" in str(caught.value.hint)
 
 
-def test_an_undivided_folder_keeps_a_fifth_for_val_by_name_and_adding_images_moves_none(tmp_path: Path) -> None:
+def test_an_undivided_folder_keeps_a_fifth_for_val_by_name_and_of_many_adding_some_moves_none(tmp_path: Path) -> None:
     def fill(count: int) -> tuple[set[str], set[str]]:
         for index in range(count):
             put_image(tmp_path / "images" / f"{index:03d}.jpg")
@@ -148,11 +148,14 @@ def test_an_undivided_folder_keeps_a_fifth_for_val_by_name_and_adding_images_mov
         train, val = (open_data(str(tmp_path), split) for split in ("train", "val"))
         return {pair.key for pair in train.pairs}, {pair.key for pair in val.pairs}
 
-    train, val = fill(60)
+    for count, fifth in ((2, 1), (7, 1), (30, 6), (60, 12)):
+        train, val = fill(count)
+        assert not train & val
+        assert (len(val), len(train | val)) == (fifth, count)
+    train, val = fill(200)
     assert not train & val
-    assert len(train | val) == 60
-    assert 5 <= len(val) <= 20
-    more_train, more_val = fill(80)
+    assert len(train | val) == 200 and 25 <= len(val) <= 55
+    more_train, more_val = fill(220)
     assert train <= more_train
     assert val <= more_val
 

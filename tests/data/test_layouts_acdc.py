@@ -40,6 +40,12 @@ def test_the_masks_have_the_classes_of_cityscapes_whichever_ids_they_are_in(
     assert split.read_target(split.pairs[0]).tolist() == [[0, 13], [255, 255]]
 
 
+def test_of_both_kinds_of_masks_the_train_ids_are_taken(tmp_path: Path) -> None:
+    put(tmp_path, "fog")
+    (mask,) = (pair.mask for pair in open_data(str(tmp_path), "val").pairs)
+    assert mask is not None and mask.name.endswith("_gt_labelTrainIds.png")
+
+
 def test_a_split_holds_every_condition_which_its_keys_begin_with(tmp_path: Path) -> None:
     for condition in ("night", "fog", "snow"):
         put(tmp_path, condition)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from segformer_cli.classes import class_set
+from segformer_cli.data.colours import ColourTable
 from segformer_cli.data.layouts import potsdam, vaihingen
 from segformer_cli.data.layouts.detect import layout_name, open_data
+from segformer_cli.data.promised import PROMISED
 from segformer_cli.errors import DataError
 from tests.data.trees import put_colours, put_grey, put_picture, zipped
 
@@ -202,3 +205,16 @@ def test_packed_tiff_labels_are_read(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 6, 3), CYAN, np.uint8)).save(path, compression="tiff_lzw")
     split = open_data(str(root), "val")
     assert (split.read(split.pairs[0])[1] == 2).all()
+
+
+@pytest.mark.parametrize(("layout", "tiles"), [(potsdam, (3456, 2016)), (vaihingen, (344, 398))])
+def test_as_many_tiles_are_promised_as_the_benchmark_has_or_mmsegmentation_cuts(
+    layout: ModuleType, tiles: tuple[int, int]
+) -> None:
+    wanted = {split: (len(layout.TILES[split]), cut) for split, cut in zip(("train", "val"), tiles, strict=True)}
+    assert PROMISED[layout.NAME] == wanted
+
+
+def test_colours_of_vaihingen_are_exact(tmp_path: Path) -> None:
+    split = open_data(f"vaihingen:{put_vaihingen(tmp_path)}", "train")
+    assert isinstance(split.read_ids, ColourTable) and split.read_ids.tolerance == 0

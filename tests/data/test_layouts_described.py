@@ -113,6 +113,13 @@ def test_a_list_of_pictures_finds_its_masks_and_a_list_of_pairs_names_them(tmp_p
         open_data(data, "train")
 
 
+def test_a_list_may_begin_in_its_own_folder_which_the_data_s_is_not(tmp_path: Path) -> None:
+    put_data(tmp_path / "lists")
+    (tmp_path / "lists" / "train.txt").write_text("images/train/a.jpg\n")
+    data = put_yaml(tmp_path / "data.yaml", "train: lists/train.txt\nnames: [road, sky]\n")
+    assert targets(open_data(data, "train")) == {"images/train/a": [0, 1, 255]}
+
+
 OURS = """\
 path: data
 images: photos

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.errors import DataError
 from tests.data.own_data import put_colours, put_ids, put_picture, put_tree, targets
@@ -194,3 +195,39 @@ def test_two_lists_of_one_split_are_refused(tmp_path: Path, folder: str) -> None
     put_lists(tmp_path, folder, train="p0\n", val="p1\n", validation="p0\n")
     with pytest.raises(DataError, match=r"val\.txt and validation\.txt are both of val"):
         open_data(str(tmp_path), "val")
+
+
+def test_folders_that_are_links_belong_to_the_data(tmp_path: Path) -> None:
+    root = put_tree(tmp_path / "data", [0, 1])
+    for folder in ("images", "masks"):
+        (tmp_path / "disk" / folder).mkdir(parents=True)
+        (root / folder / "p0.png").rename(tmp_path / "disk" / folder / "p0.png")
+        (root / folder / "more").symlink_to(tmp_path / "disk" / folder)
+    assert targets(open_data(str(root), "all")) == {"more/p0": [0, 1]}
+
+
+def test_pictures_and_masks_of_a_split_may_call_it_differently(tmp_path: Path) -> None:
+    for split, theirs in (("train", "train"), ("val", "validation")):
+        put_picture(tmp_path / "images" / split / "a.jpg", 2)
+        put_ids(tmp_path / "masks" / theirs / "a.png", [0, 1])
+    assert targets(open_data(str(tmp_path), "val")) == {"a": [0, 1]}
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    put_picture(put_tree(tmp_path, [0, 1]) / "images" / "p0.jpg", 2)
+    with pytest.raises(DataError, match=r"p0\.jpg and p0\.png have one name, so one mask and one prediction") as caught:
+        open_data(str(tmp_path), "all")
+    assert "--image-suffix .png" in str(caught.value.hint)
+    assert len(open_data(str(tmp_path), "all", Bending(image_suffix=".jpg"))) == 1
+
+
+def test_the_ending_of_a_mask_may_be_written_in_capitals(tmp_path: Path) -> None:
+    root = put_tree(tmp_path, [0, 1])
+    (root / "masks" / "p0.png").rename(root / "masks" / "p0.PNG")
+    assert targets(open_data(str(root), "all")) == {"p0": [0, 1]}
+    (root / "masks" / "p0.PNG").rename(root / "masks" / "p0_L.PNG")
+    assert targets(open_data(str(root), "all", Bending(mask_suffix="_L.png"))) == {"p0": [0, 1]}
+    (root / "masks" / "p0_L.PNG").rename(root / "masks" / "p0.PNG")
+    (root / "list.txt").write_text("images/p0.png\n")
+    (root / "data.yaml").write_text("train: list.txt\nmasks: masks\n")
+    assert targets(open_data(str(root / "data.yaml"), "train")) == {"images/p0": [0, 1]}

@@ -10,7 +10,7 @@ import pytest
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import layout_name, open_data
 from segformer_cli.errors import DataError, UsageError
-from tests.data.own_data import put_ids, put_picture, targets
+from tests.data.own_data import put_ids, put_picture, put_tree, targets
 
 
 def put_files(root: Path, count: int = 3) -> Path:
@@ -128,3 +128,18 @@ def test_two_lists_of_one_split_in_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.txt and train_fine\.txt are both of train") as caught:
         open_data(str(tmp_path), "train")
     assert "-d FOLDER/train.txt" in str(caught.value.hint)
+
+
+def test_whole_paths_are_looked_for_folder_by_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(path) or is_file(path))
+    counts = []
+    for pairs in (2, 12):
+        root = put_tree(tmp_path / str(pairs), *[[0, 1]] * pairs)
+        lines = (f"{root}/images/p{at}.png {root}/masks/p{at}.png\n" for at in range(pairs))
+        (root / "train.txt").write_text("".join(lines))
+        asked.clear()
+        assert len(open_data(str(root / "train.txt"), "train")) == pairs
+        counts.append(len(asked))
+    assert counts[0] == counts[1]

@@ -190,6 +190,13 @@ def test_context_without_its_masks_says_how_they_are_made(tmp_path: Path) -> Non
     assert "pascal_context.py" in str(caught.value.hint)
 
 
+def test_voc_2010_with_the_masks_of_context_is_context(tmp_path: Path) -> None:
+    home = put_context(tmp_path) / "VOCdevkit" / "VOC2010"
+    put_list(home / "ImageSets" / "Segmentation" / "train.txt", "2008_000002")
+    put_palette(home / "SegmentationClass" / "2008_000002.png", [0, 1])
+    assert layout_name(str(home)) == "context59"
+
+
 def test_voc_beside_context_is_voc_until_context_is_named(tmp_path: Path) -> None:
     put_context(put_voc(tmp_path))
     assert layout_name(str(tmp_path)) == "voc2012"

@@ -58,3 +58,11 @@ def test_other_pictures_have_other_hashes() -> None:
 
 def test_a_flat_picture_has_no_hash_since_all_flat_ones_would_look_alike() -> None:
     assert difference_hash(np.full((40, 60, 3), 90, np.uint8)) is None
+
+
+def test_of_very_many_that_agree_in_a_piece_the_nearest_are_compared() -> None:
+    many = np.unique(np.random.default_rng(0).integers(0, 2**63, 20_000, dtype=np.uint64) & np.uint64(2**32 - 1))
+    copies = many[::100] ^ np.uint64(2**16 + 1)             # which have no short run of equal pieces in common
+    hashes = np.concatenate((many, copies))
+    found = {tuple(pair) for pair in neighbours(hashes, 3).tolist()}
+    assert {(100 * at, len(many) + at) for at in range(len(copies))} <= found

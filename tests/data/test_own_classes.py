@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.detect import open_data
+from segformer_cli.data.own_masks import read_own_mask
 from segformer_cli.errors import DataError, ImageError
 from tests.data.own_data import put_ids, put_picture, put_tree, targets
 
@@ -111,6 +113,16 @@ def test_an_array_of_something_else_is_refused(tmp_path: Path, array: np.ndarray
     with pytest.raises(ImageError, match=f"a.npy {words}") as caught:
         open_data(str(tmp_path), "all")
     assert hint in str(caught.value.hint)
+
+
+def test_a_damaged_array_is_one_error_wherever_it_is_damaged(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 3), np.uint8))
+    whole = (tmp_path / "a.npy").read_bytes()
+    for at in range(len(whole)):
+        for value in b"({'\xff\n":
+            (tmp_path / "a.npy").write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+            with suppress(ImageError):
+                read_own_mask(tmp_path / "a.npy")
 
 
 def test_pictures_without_any_mask_need_the_names_of_the_classes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segformer_cli.data.layouts.detect import open_data
-from segformer_cli.data.pairs import Pair, Pairs
+from segformer_cli.data.pairs import Pair, Pairs, histogram
 from segformer_cli.data.sample import write_sample
 from segformer_cli.places import ArchivePath
 from tests.data.own_data import put_tree, targets
@@ -75,3 +75,11 @@ def test_data_with_such_names_is_opened_and_read(tmp_path: Path) -> None:
     split = open_data(str(root), "all")
     assert sorted(map(tuple, targets(split).values())) == [(0, 1), (1, 0)]
     assert len(open_data(str(root), "val")) == 1
+
+
+@pytest.mark.parametrize("size_hw", [(6000, 6000), (1, 36_000_000), (7, 5), (0, 4)])
+def test_pixels_are_counted_exactly_in_masks_of_any_size(size_hw: tuple[int, int]) -> None:
+    ids = np.zeros(size_hw, np.uint8)
+    ids[:1, :1] = 7
+    found = histogram(ids)
+    assert (len(found), found[7], found[0]) == (256, min(1, ids.size), ids.size - min(1, ids.size))

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from segformer_cli.data.repeated import Shown, repeats
 
 
@@ -45,3 +50,35 @@ def test_exact_copies_are_not_told_again_as_near_ones() -> None:
 
 def test_pictures_that_show_nothing_are_never_alike() -> None:
     assert told([shown(0, 0, "a"), shown(0, 1, "b")], ["train"]) == []
+
+
+Drawn = tuple[int, str, int | None]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abcdef"), st.sampled_from([0, 1, 3, 255, None]))))
+def test_near_ones_are_those_that_comparing_all_finds(drawn: list[Drawn]) -> None:
+    ordered = sorted(drawn, key=lambda each: each[0])
+    pictures = [shown(split, at, digest, alike) for at, (split, digest, alike) in enumerate(ordered)]
+    kept = list({(each.split, each.digest): each for each in reversed(pictures)}.values())
+    wanted = set()
+    for picture, other in product(kept, repeat=2):
+        if other.index < picture.index and is_near(picture, other):
+            if picture.split == other.split:
+                wanted.add((picture.index, True))
+            elif {picture.split, other.split} == {0, 1}:        # trainval, 2, shares its pictures with both
+                wanted.add((picture.index, False))
+    found = [each for each in repeats(pictures, ["train", "val", "trainval"], distance=2) if each.near]
+    assert {(each.picture.index, each.picture.split == each.other.split) for each in found} == wanted
+    assert all(is_near(each.picture, each.other) for each in found)
+
+
+def is_near(one: Shown, other: Shown) -> bool:
+    if one.alike is None or other.alike is None or one.digest == other.digest:
+        return False
+    return bin(one.alike ^ other.alike).count("1") <= 2
+
+
+def test_a_hundred_thousand_pictures_of_one_hash_are_compared_at_once() -> None:
+    pictures = [shown(at % 2, at, str(at), 7) for at in range(100_000)]
+    assert len(repeats(pictures, ["train", "val"], distance=3)) == 2 * 49_999 + 50_000

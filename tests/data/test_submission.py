@@ -197,3 +197,12 @@ def test_an_earlier_submission_is_replaced_only_by_force(tmp_path: Path) -> None
     write_submission(tmp_path, split, pair, np.ones((2, 2), np.uint8), force=True)
     assert np.asarray(Image.open(submission_path(tmp_path, pair))).all()
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_bdd100k_is_submitted_in_the_train_ids_of_its_own_masks(tmp_path: Path) -> None:
+    ids = np.array([[0, 1, 18, 255]], np.uint8)
+    put_split(tmp_path, "images/10k/val/a.jpg", "labels/sem_seg/masks/val/a.png", ids)
+    split = open_data(str(tmp_path), "val")
+    assert split.data == "bdd100k"
+    (path,) = submit_targets(split, tmp_path / "out")
+    assert np.asarray(Image.open(path)).tolist() == ids.tolist()

@@ -45,6 +45,16 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def trained(desk: Path) -> Path:
+    """The same folder, where the page's training has been run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(desk)
+        line = next(command for command in COMMANDS if " train " in command).replace("runs/fields", "trained")
+        assert main([*shlex.split(line)[1:], "-q", "--no-progress"]) == 0
+    return desk
+
+
 def test_every_command_of_the_page_runs_in_its_order(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,12 +80,12 @@ def test_every_command_of_the_page_runs_in_its_order(
     assert "6 (1, 2, 3, 4, 5, 6 of the files)" in said["segformer weights info runs/fields"].out
 
 
-def test_the_lines_of_python_run(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(desk)
+def test_the_lines_of_python_run(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
     names: dict[str, object] = {}
     code = re.search(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert code is not None
-    exec(code[1], names)
+    exec(code[1].replace("runs/fields", "trained"), names)
     assert names["mask"].shape == (96, 128)  # type: ignore[attr-defined]
 
 
@@ -90,20 +100,20 @@ def test_the_lines_of_python_run(desk: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("data stats -d fields --bands 0", "bands"),
 ])
 def test_bands_that_are_not_there_are_one_error(
-    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, said: str
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, said: str
 ) -> None:
-    monkeypatch.chdir(desk)
-    assert main(shlex.split(words)) != 0
+    monkeypatch.chdir(trained)
+    assert main(shlex.split(words.replace("runs/fields", "trained"))) != 0
     found = capsys.readouterr().err
     assert said in found and "Traceback" not in found
-    assert not [*desk.glob("no*")]
+    assert not [*trained.glob("no*")]
 
 
-def test_a_checkpoint_of_rgb_has_no_bands_in_its_header(tmp_path: Path, desk: Path) -> None:
+def test_a_checkpoint_of_rgb_has_no_bands_in_its_header(tmp_path: Path, trained: Path) -> None:
     save_checkpoint(tmp_path / "a.safetensors", load_checkpoint_from("sample"))
     with safe_open(tmp_path / "a.safetensors", "pt") as file:
         assert '"bands"' not in file.metadata()["segformer"]
-    with safe_open(desk / "runs/fields/checkpoints/best.safetensors", "pt") as file:
+    with safe_open(trained / "trained/checkpoints/best.safetensors", "pt") as file:
         assert '"bands": [1, 2, 3, 4, 5, 6]' in file.metadata()["segformer"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -14,13 +15,14 @@ from typing import Any
 import pytest
 import torch
 
+from segformer_cli.app import main
 from segformer_cli.config import EvalConfig, TrainConfig
 from segformer_cli.data.class_statistics import STATISTICS
 from segformer_cli.data.dataset import TrainCrops
 from segformer_cli.data.sample import write_sample
 from segformer_cli.engine.loading import load_model
 from segformer_cli.engine.training.trainer import Diverged, Step, Trainer
-from segformer_cli.errors import Interrupted, SegFormerError, UsageError
+from segformer_cli.errors import DataError, Interrupted, SegFormerError, UsageError
 from segformer_cli.workflows import training
 from segformer_cli.workflows.evaluation import evaluate
 from segformer_cli.workflows.resuming import continued, stored_config
@@ -180,13 +182,18 @@ def stopped_after(step: int, config: TrainConfig, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_changed_setting_is_named_with_both_values_and_the_way_to_fork(
-    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     stopped_after(3, tiny(scenes, run), monkeypatch)
     with pytest.raises(UsageError, match=r"lr is 0.5, the run was started with 0.001") as caught:
         training.train(TrainConfig(resume=True, out=str(run), lr=0.5))
-    assert f"segformer train -w {run} --set lr=0.5" in str(caught.value.hint)
+    # The way to fork is a command that can be pasted: the same data and settings, but for the rate.
+    words = shlex.split(str(caught.value.hint).partition("fork: segformer ")[2])
+    assert main([*words, "--dry-run", "--offline"]) == 0
+    said = capsys.readouterr()
+    assert "5 images to train" in said.out + said.err and "lr 0.5, 8 iterations" in said.out + said.err
+    assert f"start: {run}" in said.out + said.err
     training.train(TrainConfig(resume=True, out=str(run), workers=1, log_every=5))
 
 
@@ -318,6 +325,7 @@ def test_patience_ends_a_run_that_gets_no_better(scenes: str, tmp_path: Path) ->
     config = tiny(scenes, tmp_path / "run", lr=1e-12, ema=0.0, iterations=40, eval_every=1, patience=3)
     result = training.train(config)
     assert result.iterations == result.best_iteration + 3 < 40
+    assert f"stopped at iteration {result.iterations} of 40: no better mIoU" in (tmp_path / "run/log.jsonl").read_text()
     with pytest.raises(SegFormerError, match="is finished"):
         training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
 
@@ -348,7 +356,36 @@ def test_a_disk_that_is_full_ends_the_run_with_its_last_checkpoint_whole(
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "cannot write state.pt: " in done.stderr
+    assert f"mend that, then go on: segformer train --resume -o {tmp_path / 'run'}" in done.stderr
     assert Run(tmp_path / "run").load_state()["trainer"]["iteration"] == 2
     assert not list((tmp_path / "run").rglob("*.part*"))
     training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
     assert same_weights(tmp_path / "run", whole)
+
+
+def test_a_run_whose_pictures_changed_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_sample(tmp_path / "scenes", {"train": 4, "val": 2}, (64, 128))
+    run = tmp_path / "run"
+    stopped_after(3, tiny(f"cityscapes:{tmp_path / 'scenes'}", run), monkeypatch)
+    first = next((tmp_path / "scenes").rglob("train/**/*leftImg8bit.png"))
+    kept = first.read_bytes()
+    first.unlink()
+    with pytest.raises(DataError, match="split 'train' has changed: 3 images, 4 when the run was started") as caught:
+        training.train(TrainConfig(resume=True, out=str(run)))
+    assert f"-c {run / 'config.yaml'} -o {run}-2 -w {run}" in str(caught.value.hint)
+    first.write_bytes(kept)
+    assert training.train(TrainConfig(resume=True, out=str(run))).iterations == 8
+
+
+def test_the_same_command_beside_a_stopped_run_says_how_it_goes_on(
+    scenes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(scenes, tmp_path / "run")
+    stopped_after(3, config, monkeypatch)
+    with pytest.raises(SegFormerError) as caught:
+        training.train(config)
+    assert caught.value.hint == f"it was stopped, and goes on with: segformer train --resume -o {tmp_path / 'run'}"
+    training.train(TrainConfig(resume=True, out=str(tmp_path / "run")))
+    with pytest.raises(SegFormerError) as caught:
+        training.train(config)
+    assert caught.value.hint == "choose another -o, or add --force"

@@ -20,15 +20,16 @@ from segformer_cli.data.bending import Bending
 from segformer_cli.data.class_tables import ClassTable
 from segformer_cli.data.layouts.description import Description, read_description
 from segformer_cli.data.layouts.folder import MASK_FOLDERS
+from segformer_cli.data.layouts.lacking import LackingMasks, refuse
 from segformer_cli.data.layouts.listed import read_lines, read_pairs
-from segformer_cli.data.layouts.matching import Lying, key_of, pair_up, pictures_in, swapped
+from segformer_cli.data.layouts.matching import Lying, key_of, keyed, pair_up, pictures_in
 from segformer_cli.data.layouts.own import ALL, SPLITS, OwnData, open_own
 from segformer_cli.data.layouts.yaml_text import read_yaml
 from segformer_cli.data.own_masks import OWN_MASK_SUFFIXES
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.data.polygons import LABEL_SUFFIX, LABELS, PolygonMasks
 from segformer_cli.errors import DataError
-from segformer_cli.places import ArchivePath, Place, files_below, open_place
+from segformer_cli.places import ArchivePath, Place, files_below, open_place, swapped
 
 NAME = "yaml"
 NEEDS = "a .yaml with train and val, or a folder with data.yaml"
@@ -128,24 +129,30 @@ class _Trees:
         if place.is_dir():
             pictures = pictures_in(place, self.endings[0])
             if self.masks is None:
-                return tuple(Pair(key_of(each, place), each, self._label(each)) for each in pictures)
+                return tuple(Pair(key, each, self._label(each)) for key, each in keyed(pictures, place).items())
             return pair_up(pictures, place, self._swapped(place, self.masks), *self.endings)
-        first = next((names for _, names in read_lines(place)), ())
-        base = next((home for home in (self.root, place.parent) if first and (home / first[0]).is_file()), self.root)
-        pairs = read_pairs(place, base)
-        if len(first) == 2:
+        pairs = read_pairs(place, self._base_of(place))
+        if pairs and pairs[0].mask is not None:
             return pairs
         return tuple(replace(pair, mask=self._mask(pair.image)) for pair in pairs)
+
+    def _base_of(self, file: Place) -> Place:
+        """The folder in which a list's names begin: the data's or the list's own, as its first line tells."""
+        first = next((names[0] for _, names in read_lines(file)), None)
+        return next((home for home in (self.root, file.parent) if first and (home / first).is_file()), self.root)
 
     def _mask(self, picture: Place) -> Place:
         if self.masks is None:
             return self._label(picture)
         folder, stem = self._swapped(picture.parent, self.masks), key_of(picture, picture.parent, self.endings[0])
         names = [f"{stem}{ending}" for ending in ((self.endings[1],) if self.endings[1] else OWN_MASK_SUFFIXES)]
-        found = self.lying.first(folder / name for name in names)
+        capitals = () if self.endings[1] else (f"{stem}{ending.upper()}" for ending in OWN_MASK_SUFFIXES)
+        found = self.lying.first(folder / name for name in (*names, *capitals))
         if found is None:
-            raise DataError(f"no mask found for {picture.name}", where=f"looked for {', '.join(names)} in {folder}")
-        return found
+            where = f"looked for {', '.join(names)} in {folder}"
+            hint = "put it there, or say where the masks are: `masks: FOLDER`"
+            refuse(LackingMasks(f"no mask found for {picture.name}", where=where, hint=hint), 1, 2)
+        return found or folder / names[0]
 
     def _label(self, picture: Place) -> Place:
         """The label file; a picture without objects stands for itself."""
@@ -174,7 +181,7 @@ class _Trees:
             names = next((names for _, names in read_lines(place)), ("",))
             if len(names) == 2:
                 return "masks"                  # the list names the masks itself
-            place = next(home / names[0] for home in (self.root, place.parent)).parent
+            place = (self._base_of(place) / names[0]).parent
         labels = self._swapped(place, LABELS)
         if labels.is_dir() and any(file.suffix == LABEL_SUFFIX for file in files_below(labels)):
             return None

@@ -15,6 +15,7 @@ they are class_0, class_1 ...
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 from segformer_cli.data.bending import Bending
 from segformer_cli.data.layouts.matching import pair_up, pictures_in
@@ -87,14 +88,15 @@ def _found(root: Place, bending: Bending) -> OwnData:
 
 def _divided(root: Place, split: str) -> tuple[Place, Place] | None:
     """The folders of images and masks of a split, where the tree itself divides the splits."""
-    for name in SPLITS[split]:
-        for masks in MASK_FOLDERS:
-            beside = (root / name, root / f"{name}_{masks}")
-            trees = [((root / images / name), (root / masks / name)) for images in IMAGE_FOLDERS]
-            trees += [((root / name / images), (root / name / masks)) for images in IMAGE_FOLDERS]
-            for folders in (*trees, beside):
-                if all(folder.is_dir() for folder in folders):
-                    return folders
+    # images/val may lie beside masks/validation; those that are called alike come first.
+    words = sorted(product(SPLITS[split], repeat=2), key=lambda both: both[0] != both[1])
+    for (ours, theirs), masks in product(words, MASK_FOLDERS):
+        beside = (root / ours, root / f"{theirs}_{masks}")
+        trees = [(root / images / ours, root / masks / theirs) for images in IMAGE_FOLDERS]
+        trees += [(root / ours / images, root / theirs / masks) for images in IMAGE_FOLDERS]
+        for folders in (*trees, beside):
+            if all(folder.is_dir() for folder in folders):
+                return folders
     return None
 
 

@@ -14,14 +14,13 @@ from segformer_cli.places import Place
 BORDER = (0, 0, 0)
 """What is black in a label lies within three pixels of a border between classes, and is not scored."""
 
-_CARELESS = 32
-"""How far a channel may be off: of Potsdam's tile 4_12 users report colours that do not quite keep to the table."""
 
-
-def open_tiles(data: str, root: Place, split: str, pairs: tuple[Pair, ...], note: str | None) -> Split:
-    """The split of whole tiles, whose labels are drawn in colours."""
+def open_tiles(
+    data: str, root: Place, split: str, pairs: tuple[Pair, ...], note: str | None, careless: int = 0
+) -> Split:
+    """The split of whole tiles, whose labels are drawn in colours; a channel may be off by `careless`."""
     classes = class_set(data)
-    reader = ColourTable(classes.palette, (BORDER,), classes.class_names, _CARELESS)
+    reader = ColourTable(classes.palette, (BORDER,), classes.class_names, careless)
     ids = identity_ids(classes.num_classes, classes.ignore_index)
     return split_of(classes, data, root, split, ids, pairs, note, reader)
 

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from segformer_cli.data.bending import Bending
+from segformer_cli.data.layouts.lacking import LackingMasks, refuse
 from segformer_cli.data.layouts.matching import Lying
 from segformer_cli.data.layouts.own import ALL, SPLITS, OwnData, one_of_each, open_own, split_called
 from segformer_cli.data.own_masks import OWN_MASK_SUFFIXES
@@ -74,7 +75,7 @@ def read_pairs(file: Place, base: Place) -> tuple[Pair, ...]:
     absent: list[tuple[int, str]] = []
     lines: dict[str, int] = {}
     for number, names in read_lines(file):
-        places = [base / PurePosixPath(name.lstrip("/")) if not _absolute(name, base) else Path(name) for name in names]
+        places = [_place(name, base, lying) for name in names]
         absent += [(number, name) for name, place in zip(names, places, strict=True) if place not in lying]
         key = PurePosixPath(names[0]).with_suffix("").as_posix().lstrip("./")
         if (first := lines.setdefault(key, number)) != number:
@@ -82,11 +83,12 @@ def read_pairs(file: Place, base: Place) -> tuple[Pair, ...]:
         pairs.append(Pair(key, places[0], places[1] if len(places) > 1 else None))
     if absent:
         number, name = absent[0]
-        raise DataError(
+        error = LackingMasks(
             f"{len(absent)} files that {file.name} names are not there (first: line {number}, {name})",
             where=f"looked for {base / name}",
             hint="names are relative to the list's folder, or to one above it",
         )
+        refuse(error, len(absent), sum(1 if pair.mask is None else 2 for pair in pairs))
     return tuple(pairs)
 
 
@@ -189,14 +191,16 @@ def _base(file: Place) -> Place:
         if (folder / PurePosixPath(first[0].lstrip("/"))).is_file():
             return folder
         folder = folder.parent
-    if _absolute(first[0], file):
-        return Path(first[0]).parent
-    return file.absolute().parent
+    whole = _place(first[0], file.absolute().parent, Lying())
+    return whole.parent if str(whole) == first[0] else file.absolute().parent
 
 
-def _absolute(name: str, place: Place) -> bool:
-    """Whether a name is the whole path of a file that is there; archives hold none."""
-    return not isinstance(place, ArchivePath) and Path(name).is_absolute() and Path(name).is_file()
+def _place(name: str, base: Place, lying: Lying) -> Place:
+    """Where a file is: by its whole path, if it lies there, else below the list's base; archives hold no such paths."""
+    whole = Path(name)
+    if not isinstance(base, ArchivePath) and whole.is_absolute() and whole in lying:
+        return whole
+    return base / PurePosixPath(name.lstrip("/"))
 
 
 def _is_picture(name: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import PurePosixPath
 
+from segformer_cli.data.layouts.lacking import LackingMasks, refuse
 from segformer_cli.data.own_masks import OWN_MASK_SUFFIXES
 from segformer_cli.data.pairs import Pair
 from segformer_cli.errors import DataError
 from segformer_cli.images import PICTURE_SUFFIXES
-from segformer_cli.places import ArchivePath, Place, files_below, name_below
+from segformer_cli.places import Place, files_below, name_below
 
 COMMON_SUFFIXES = ("_mask", "_label", "_labels", "_L", "_gt", "_seg", "_gtFine_labelIds", "_labelTrainIds")
 
@@ -33,45 +35,53 @@ def pair_up(
     """Each picture with the mask of the same name, give or take the suffixes.
 
     Raises:
-        DataError: a picture has no mask; the message names the first and proposes a suffix that would fit.
+        DataError: a picture has no mask; the message names the first and proposes a suffix that would fit. Or two have
+            one name.
     """
     if not pictures:
         ending = image_suffix or ", ".join(PICTURE_SUFFIXES)
         raise DataError("no images found", where=f"{images} (looked for *{ending})", hint="check --image-suffix")
     if not masks.is_dir():
         raise DataError(f"there is no folder {masks.name}", where=str(masks))
-    index = {name_below(path, masks): path for path in files_below(masks)}
-    endings = (mask_suffix,) if mask_suffix else OWN_MASK_SUFFIXES
+    index = {_plain(name_below(path, masks)): path for path in files_below(masks)}
+    endings = (_plain(mask_suffix),) if mask_suffix else OWN_MASK_SUFFIXES
     pairs = []
-    for picture in pictures:
-        key = key_of(picture, images, image_suffix)
+    for key, picture in keyed(pictures, images, image_suffix).items():
         mask = next((index[f"{key}{ending}"] for ending in endings if f"{key}{ending}" in index), None)
         pairs.append(Pair(key, picture, mask))
     lacking = [pair for pair in pairs if pair.mask is None]
     if lacking:
-        raise _no_mask(lacking, pairs, images, masks, index, mask_suffix)
-    return tuple(pairs)
+        refuse(_no_mask(lacking, pairs, images, masks, index, mask_suffix), len(lacking), len(pairs))
+    return tuple(replace(pair, mask=pair.mask or masks / f"{pair.key}{endings[0]}") for pair in pairs)
+
+
+def keyed(pictures: Sequence[Place], images: Place, suffix: str | None = None) -> dict[str, Place]:
+    """The picture of each key.
+
+    Raises:
+        DataError: two have one name.
+    """
+    found: dict[str, Place] = {}
+    for picture in pictures:
+        if (other := found.setdefault(key_of(picture, images, suffix), picture)) != picture:
+            raise DataError(
+                f"{other.name} and {picture.name} have one name, so one mask and one prediction",
+                where=str(picture.parent),
+                hint=f"take one of them away, or say which are meant: --image-suffix {picture.suffix}",
+            )
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name with its ending in small letters: some write .PNG."""
+    ending = PurePosixPath(name).suffix
+    return name.removesuffix(ending) + ending.lower()
 
 
 def key_of(picture: Place, folder: Place, suffix: str | None = None) -> str:
     """What names a picture: its way from a folder, without its ending."""
     relative = name_below(picture, folder)
     return relative[: -len(suffix)] if suffix else relative[: -len(picture.suffix)]
-
-
-def swapped(place: Place, part: str, other: str) -> Place | None:
-    """The place with the last `part` of its path made `other`; None where it has none.
-
-    >>> swapped(Path("images/a/images/train"), "images", "masks").as_posix()
-    'images/a/masks/train'
-    """
-    parts = place.inner.parts if isinstance(place, ArchivePath) else place.parts
-    old, new = PurePosixPath(part).parts, PurePosixPath(other).parts
-    starts = [at for at in range(len(parts) - len(old) + 1) if parts[at : at + len(old)] == old]
-    if not starts:
-        return None
-    changed = (*parts[: starts[-1]], *new, *parts[starts[-1] + len(old) :])
-    return ArchivePath(place.archive, PurePosixPath(*changed)) if isinstance(place, ArchivePath) else Path(*changed)
 
 
 class Lying:
@@ -99,7 +109,7 @@ def _no_mask(
     masks: Place,
     index: dict[str, Place],
     mask_suffix: str | None,
-) -> DataError:
+) -> LackingMasks:
     """What was looked for, what lies there instead, and the suffix that would pair most."""
     first = lacking[0]
     place = str(masks)
@@ -113,8 +123,10 @@ def _no_mask(
         fits[best] = 0
         place = f"{masks} as PNG: JPEG blurs class ids"
     pairing = f"add --mask-suffix {best}   (that would pair {fits[best]} of {len(pairs)})"
-    return DataError(
+    proposed = best if fits[best] > len(pairs) - len(lacking) else None
+    return LackingMasks(
         f"no mask found for {len(lacking)} of {len(pairs)} images (first: {name_below(first.image, images.parent)})",
         where=f"looked for {masks.name}/{first.key}{looked}; found {near[0] if near else 'nothing that begins so'}",
-        hint=pairing if fits[best] else f"put masks of the same names into {place}",
+        hint=pairing if proposed else f"put masks of the same names into {place}",
+        proposed_suffix=proposed,
     )

@@ -11,10 +11,11 @@ from segformer_cli.classes import Colour, default_palette
 from segformer_cli.data.bending import Bending, bend
 from segformer_cli.data.class_tables import CLASS_FILES, ClassTable, read_class_table
 from segformer_cli.data.colours import ColourTable
+from segformer_cli.data.layouts.lacking import is_tolerated
 from segformer_cli.data.own_classes import Census, Numbering, number, only_mapped
 from segformer_cli.data.own_masks import in_colours, read_own_mask
 from segformer_cli.data.pairs import Pair, Split
-from segformer_cli.errors import DataError, ImageError
+from segformer_cli.errors import DataError, ImageError, SegFormerError
 from segformer_cli.images import Ids
 from segformer_cli.places import Place
 
@@ -25,6 +26,8 @@ ALL = "all"
 """The split that holds every image of data without splits."""
 
 VAL_SHARE = 0.2
+MANY = 200
+"""Pairs of which chance takes a fifth closely enough."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def open_own(own: OwnData, split: str, bending: Bending) -> Split:
     if not own.splits and split != ALL:
         of_all, pairs = len(pairs), hashed(pairs, split)
         note = f"{len(pairs)} of {of_all} images, chosen by a hash of their names, are {split}; --split all takes all"
-    first = next(own.masks(), None)
+    first = next((mask for mask in own.masks() if not is_tolerated() or _is_read(mask, own)), None)
     colours = own.read_ids is None and first is not None and in_colours(first)
     table = _table_of(own, colours=colours)
     read_ids = own.read_ids or (_colour_reader(table) if colours and table else None) or read_own_mask
@@ -83,13 +86,21 @@ def open_own(own: OwnData, split: str, bending: Bending) -> Split:
     if isinstance(read_ids, ColourTable):
         assert table is not None
         table = ClassTable(table.names, table.source, table.colours)
-    found = number(table, Census(own.masks, read_ids, own.root), bending)
+    found = number(table, Census(own.masks, read_ids, own.root, damaged=is_tolerated()), bending)
     found = only_mapped(found) if own.whole_map else found
     whole = Split(
         split, own.title, own.root, found.names, _palette(found, table), found.ignore_index, found.ids, pairs, note,
         read_ids,
     )
     return bend(whole, bending)
+
+
+def _is_read(mask: Place, own: OwnData) -> bool:
+    """Whether a mask is there and whole, in colours or not."""
+    try:
+        return in_colours(mask) or (own.read_ids or read_own_mask)(mask) is not None
+    except SegFormerError:
+        return False
 
 
 def split_called(word: str) -> str | None:
@@ -115,12 +126,16 @@ def one_of_each(named: Iterable[tuple[str, Place]], hint: str) -> dict[str, Plac
 
 
 def hashed(pairs: Sequence[Pair], split: str) -> tuple[Pair, ...]:
-    """A fifth of the pairs for val, chosen by a hash of the name, so that adding images moves none; at least one."""
+    """A fifth of the pairs for val: those whose names have the lowest hashes, so that it is the same on every machine.
+
+    Of few pairs it is exactly a fifth, at least one; from `MANY` on the hash alone decides: adding images moves none.
+    """
     digests = {pair.key: hashlib.sha256(fsencode(pair.key)).digest() for pair in pairs}
-    limit = int(VAL_SHARE * 2**32)
-    val = {key for key, digest in digests.items() if int.from_bytes(digest[:4], "big") < limit}
-    if not val or len(val) == len(pairs):
-        val = {min(digests, key=lambda key: digests[key])}
+    if len(pairs) < MANY:
+        val = {*sorted(digests, key=lambda key: digests[key])[: max(1, round(VAL_SHARE * len(pairs)))]}
+    else:
+        limit = int(VAL_SHARE * 2**32)
+        val = {key for key, digest in digests.items() if int.from_bytes(digest[:4], "big") < limit}
     return tuple(pair for pair in pairs if (pair.key in val) == (split == "val"))
 
 

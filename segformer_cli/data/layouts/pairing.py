@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segformer_cli.classes import ClassSet
+from segformer_cli.data.layouts.lacking import LackingMasks, refuse
 from segformer_cli.data.pairs import Pair, Split
 from segformer_cli.errors import DataError
 from segformer_cli.images import Ids, read_mask
@@ -48,19 +50,22 @@ def pair_by_name(
     lying = {folder: _names(masks / name_below(folder, images)) for folder in {path.parent for path in pictures}}
     suffix = next((s for s in suffixes if any(_mask_name(p, ending, s) in lying[p.parent] for p in pictures)), None)
     wanted = suffix or suffixes[0]
-    pairs = []
+    pairs, lacking = [], []
     for picture in pictures:
         name = _mask_name(picture, ending, wanted)
-        mask = masks / name_below(picture.parent, images) / name if name in lying[picture.parent] else None
+        mask = masks / name_below(picture.parent, images) / name
+        lacking += [] if name in lying[picture.parent] else [picture]
         pairs.append(Pair(picture.name.removesuffix(ending), picture, mask))
-    lacking = [pair.image for pair in pairs if pair.mask is None]
-    if lacking and any(lying.values()):
+    if not any(lying.values()):
+        return tuple(replace(pair, mask=None) for pair in pairs), wanted
+    if lacking:
         first = PurePosixPath(name_below(lacking[0], images))
-        raise DataError(
+        error = LackingMasks(
             f"no mask found for {len(lacking)} of {len(pairs)} images (first: {images.name}/{first.as_posix()})",
             where=f"looked for {masks / first.parent / _mask_name(lacking[0], ending, wanted)}",
             hint=hint,
         )
+        refuse(error, len(lacking), len(pairs))
     return tuple(pairs), wanted
 
 
@@ -114,11 +119,12 @@ def refuse_absent(pairs: Sequence[Pair], keys: Sequence[str], listed_in: Place, 
     lying = {pair.key for pair in pairs}
     absent = [key for key in keys if key not in lying]
     if absent:
-        raise DataError(
+        error = DataError(
             f"{len(absent)} of the {len(keys)} pictures that {listed_in.name} names are not there (first: {absent[0]})",
             where=str(images),
             hint=f"unpack the pictures whole; the list is {listed_in}",
         )
+        refuse(error, len(absent), len(keys))
 
 
 def _mask_name(picture: Place, ending: str, suffix: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segformer_cli.classes import class_set
+from segformer_cli.data.layouts.lacking import LackingMasks, refuse
 from segformer_cli.data.layouts.pairing import listed_keys, pair_by_name, refuse_absent, split_of
 from segformer_cli.data.matlab import MatlabIds
 from segformer_cli.data.pairs import Pair, Split, identity_ids
@@ -36,10 +37,12 @@ _AUG_HINT = (
 def recognises(root: Place) -> bool:
     """Whether `root`, or VOC2012 in it, has lists of pictures to segment, and pictures called as those of VOC are.
 
-    Someone's own data in the folders of VOC is not.
+    Someone's own data in the folders of VOC is not, nor is VOC2010 with the masks of PASCAL Context.
     """
     home = _home(root)
     if any((home / name).is_file() for name in ("classes.txt", "class_names.txt", "labelmap.txt")):
+        return False
+    if (home / "SegmentationClassContext").is_dir():
         return False
     if not (home / "ImageSets" / "Segmentation").is_dir() or not _mask_folders(home):
         return False
@@ -87,13 +90,14 @@ def _augmented(home: Place, keys: tuple[str, ...]) -> tuple[Pair, ...]:
     lacking = [key for key in keys if key not in masks]
     if lacking:
         lies = "" if any(folder.is_dir() for folder in added) else ", SegmentationClassAug is not there"
-        raise DataError(
+        error = LackingMasks(
             f"{len(lacking)} of the {len(keys)} pictures of the augmented set have no mask (first: {lacking[0]}){lies}",
             where=f"looked in {home / _AUGMENTED}, {home / _MASKS} and {added[0]}",
             hint=_AUG_HINT,
         )
+        refuse(error, len(lacking), len(keys))
     pictures = _paired(home, keys, home / "none")
-    return tuple(replace(pair, mask=masks[pair.key]) for pair in pictures)
+    return tuple(replace(pair, mask=masks.get(pair.key, home / _AUGMENTED / f"{pair.key}.png")) for pair in pictures)
 
 
 def _mask_folders(home: Place) -> list[str]:

@@ -156,7 +156,7 @@ class Trainer:
             raise Diverged(
                 f"the {what} became {value} at iteration {self.iteration + 1}",
                 where="training",
-                hint="lower --lr, or train with --precision fp32; the last checkpoint of the run is good",
+                hint="lower --lr, or train with --precision fp32",
             )
 
     def _clipped(self) -> float:
