@@ -17,7 +17,7 @@ from segformer_cli.data.pairs import UNKNOWN, Pair, Split, histogram
 from segformer_cli.data.polygons import LABEL_SUFFIX
 from segformer_cli.data.upright import is_turned, stored_size
 from segformer_cli.errors import DataError, SegFormerError
-from segformer_cli.images import Ids
+from segformer_cli.images import Ids, decoded_as_it_is
 from segformer_cli.places import Place
 
 HUGE = 100_000_000
@@ -30,7 +30,7 @@ _COLOURS = ("RGB", "RGBA", "grey and alpha", "CMYK", "YCbCr")
 POLYGONS = "polygons"
 """The kind of a mask that is drawn from a label file."""
 
-HARMLESS = frozenset(("huge", "exif", "all_ignored", "one_class"))
+HARMLESS = frozenset(("huge", "bands", "exif", "all_ignored", "one_class"))
 """Kinds of faults of a pair that training can do with."""
 
 
@@ -134,6 +134,8 @@ def _look_at_picture(split: Split, pair: Pair, *, masks_only: bool) -> tuple[_Se
         faults.append(Fault("huge", pair.image, detail))
     if masks_only:
         return _Seen(size_hw, orientation), faults
+    if not split.bands and (more := _beyond_rgb(data)) is not None:
+        faults.append(Fault("bands", pair.image, f"{more}, read as 8-bit RGB"))
     digest = hashlib.blake2b(data, digest_size=16).digest()
     try:
         picture = split.read_image(pair, upright=False)
@@ -141,6 +143,23 @@ def _look_at_picture(split: Split, pair: Pair, *, masks_only: bool) -> tuple[_Se
         return _Seen(size_hw, orientation, digest), [*faults, Fault("damaged", pair.image, error.message)]
     height, width = picture.shape[:2]
     return _Seen((height, width), orientation, digest, difference_hash(split.shown(picture))), faults
+
+
+def _beyond_rgb(data: bytes) -> str | None:
+    """What a file holds that an 8-bit RGB picture does not: bits, or pages; None where nothing tells of it."""
+    if data.startswith(b"\x89PNG"):
+        return "16 bits" if data[24:25] == b"\x10" else None
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    values = decoded_as_it_is(data)
+    bits = "" if values is None or values.dtype == np.uint8 else f"{8 * values.dtype.itemsize} bits"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            pages = getattr(image, "n_frames", 1)
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError):
+        pages = 1
+    said = [f"{pages} pages"] if pages > 1 else []
+    return " of ".join([*said, *([bits] if bits else [])]) or None
 
 
 def _bytes_of(place: Place) -> tuple[bytes | None, Fault | None]:

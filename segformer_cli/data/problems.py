@@ -87,6 +87,10 @@ KINDS: Mapping[str, Kind] = {
         "warning", "pictures turned by EXIF whose masks may not be",
         "look at them with `segformer data preview`; save them upright, without that entry",
     ),
+    "bands": Kind(
+        "warning", "pictures of more bits or bands than the 8-bit RGB they are read as",
+        "--bands 1,2,3,4 reads the bands that are named as they are stored: docs/bands.md",
+    ),
     "huge": Kind("warning", "pictures of 100 million pixels or more", "cut them into tiles of some 2048 x 2048"),
     "duplicate": Kind("warning", "pictures that are in their split already", "keep one of each"),
     "near_duplicate": Kind(

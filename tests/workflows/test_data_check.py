@@ -176,6 +176,16 @@ def upside_down_by_exif(root: Path) -> None:
     exif_of_a_picture(root, 3)
 
 
+def pages_of_16_bits(root: Path) -> None:
+    image(root).unlink()
+    bands = [Image.fromarray(scene(band)[..., 0].astype(np.uint16) * 200) for band in range(6)]
+    bands[0].save(image(root, "t1.tif"), save_all=True, append_images=bands[1:])
+
+
+def png_of_16_bits(root: Path) -> None:
+    cv2.imwrite(str(image(root)), scene(1).astype(np.uint16) * 200)
+
+
 @pytest.mark.parametrize(
     ("spoil", "kind", "count", "first"),
     [
@@ -207,6 +217,8 @@ def upside_down_by_exif(root: Path) -> None:
         (mask_without_picture, "mask_alone", 1, "masks/train/t3.png"),
         (turned_by_exif, "exif", 1, "images/train/t1.jpg"),
         (upside_down_by_exif, "exif", 1, "images/train/t1.jpg"),
+        (pages_of_16_bits, "bands", 1, "images/train/t1.tif"),
+        (png_of_16_bits, "bands", 1, "images/train/t1.png"),
     ],
 )
 def test_each_fault_is_one_finding_with_its_first_file_and_a_way_out(
