@@ -195,17 +195,21 @@ class Split:
         counts[: len(self.ids)][self.ids[: len(counts)] != UNKNOWN] = 0
         if counts.any():
             first, known = int(counts.argmax()), np.flatnonzero(self.ids != UNKNOWN)
-            K, from_one = len(self.class_names), self.from_one(np.flatnonzero(counts).tolist())
+            unknown, zero = np.flatnonzero(counts).tolist(), bool((stored == 0).any())
+            K, bent = len(self.class_names), f"--map {first}=ignore passes over it"
             raise DataError(
                 f"{path.name} holds the id {first} ({int(counts[first])} pixels), which is no class of {self.data}",
                 where=str(path),
-                hint=f"its {K} classes have the ids {_ranges(known)}; --map {first}=ignore passes over it{from_one}",
+                hint=f"its {K} classes have the ids {_ranges(known)}; {self.or_from_one(bent, unknown, zero=zero)}",
             )
 
-    def from_one(self, unknown: Sequence[int]) -> str:
-        """What else to try where these ids mean nothing: the last class of masks that count from 1 may be the one."""
-        counted = list(unknown) == [len(self.class_names)] and self.ids[0] == 0
-        return "; or do the masks count from 1? --reduce-zero" if counted else ""
+    def or_from_one(self, hint: str, unknown: Sequence[int], *, zero: bool) -> str:
+        """A hint for ids that mean nothing; where masks may count from 1 with that besides, or first if none has 0."""
+        if list(unknown) != [len(self.class_names)] or self.ids[0] != 0:
+            return hint
+        if zero:
+            return f"{hint}; or do the masks count from 1? --reduce-zero"
+        return f"the masks seem to count from 1: --reduce-zero; else {hint}"
 
 
 def _text_of(place: Place | None) -> str:

@@ -121,13 +121,17 @@ def _of_ids(looks: SplitLooks) -> Iterator[Problem]:
     files = tuple(dict.fromkeys(str(fault.file) for fault in looks.faults if fault.kind == "unknown_id"))
     if not unknown or not files:
         return
-    said = ", ".join(f"{each} in {looks.masks[each]} masks ({looks.pixels[each]} pixels)" for each in unknown[:NAMED])
+    said = ", ".join(f"{each} in {_masks(looks.masks[each])} ({looks.pixels[each]} pixels)" for each in unknown[:NAMED])
     more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
     bent = " ".join(f"--map {each}=ignore" for each in unknown[:NAMED])
-    zero = looks.split.from_one(unknown)
-    hint = f"{bent} passes over {'it' if len(unknown) == 1 else 'them'}, ID=CLASS makes an id a class{zero}"
+    hint = f"{bent} passes over {'it' if len(unknown) == 1 else 'them'}, ID=CLASS makes an id a class"
+    hint = looks.split.or_from_one(hint, unknown, zero=bool(looks.masks[0]))
     detail = f"{looks.split.name}: {said}{more}; {looks.first_of[unknown[0]]} holds {unknown[0]}"
     yield problem("unknown_id", len(files), files[0], detail=detail, hint=hint, files=files)
+
+
+def _masks(count: int) -> str:
+    return "1 mask" if count == 1 else f"{count} masks"
 
 
 def _of_classes(looks: SplitLooks) -> Iterator[Problem]:

@@ -91,7 +91,11 @@ def test_reduce_zero_ignores_0_and_counts_the_classes_from_1(tmp_path: Path) -> 
     assert split.class_names == NAMES
     with pytest.raises(DataError, match=r"p0\.png holds the id 3") as caught:
         targets(open_data(str(tmp_path), "all"))
-    assert "do the masks count from 1? --reduce-zero" in str(caught.value.hint)
+    assert str(caught.value.hint).endswith("; or do the masks count from 1? --reduce-zero")
+    put_tree(tmp_path, [1, 2, 3, 255])
+    with pytest.raises(DataError, match=r"p0\.png holds the id 3") as caught:
+        targets(open_data(str(tmp_path), "all"))
+    assert "the masks seem to count from 1: --reduce-zero; else --map 3=ignore" in str(caught.value.hint)
 
 
 def test_reduce_zero_and_a_map_are_of_the_ids_in_the_files(tmp_path: Path) -> None:

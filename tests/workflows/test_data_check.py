@@ -272,7 +272,7 @@ def test_ids_that_mean_nothing_are_all_counted_and_met_with_the_option_that_bend
     put(mask(tmp_path, "t0.png"), ids(0, 1, 2, 77))
     problem = only(check(tmp_path))
     assert problem.count == 3 and len(problem.files) == 3
-    assert "204 in 2 masks (1152 pixels), 77 in 1 masks (432 pixels)" in problem.detail
+    assert "204 in 2 masks (1152 pixels), 77 in 1 mask (432 pixels)" in problem.detail
     assert problem.hint.startswith("--map 204=ignore --map 77=ignore passes over them")
     assert check(tmp_path, map=("204=ignore", "77=car")).problems == ()
 
