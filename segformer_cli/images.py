@@ -241,4 +241,3 @@ class _Quiet:
 
 QUIET = _Quiet()
 """Around whatever decodes."""
-"""Around what decodes."""

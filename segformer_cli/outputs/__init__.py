@@ -1,0 +1,1 @@
+"""What a prediction becomes on disk: masks bent, certainty, probabilities, polygons, areas; arrays in, files out."""
